@@ -1,0 +1,54 @@
+# Every target sets up what it needs; `make help` lists them. Needs Python 3.11+ (with venv) and make, nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install prove test lint format up evidence docs lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv and install what requirements.lock pins
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "easymo needs Python 3.11 or newer; name one with: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+prove: install ## measure the platform before and after (≤ 5 minutes); ARGS='--quick' for a smoke test
+	$(BIN)/easymo prove $(ARGS)
+
+test: install ## all tests; ARGS='-k cache' for some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install ## ruff, mypy --strict, import contracts, generated docs up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.repo.documents --check
+
+format: install ## ruff fix and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+up: install ## the platform on the embedded servers, until Ctrl-C
+	$(BIN)/python -m easymo_platform up
+
+evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one), FORCE=1 to replace a full run
+	$(BIN)/easymo evidence $(RUN) $(if $(FORCE),--force)
+
+docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
+	$(BIN)/python -m tests.repo.documents
+
+lock: install ## compile requirements.lock again from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --quiet -o requirements.lock
+
+clean: ## remove .venv, runs and caches
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

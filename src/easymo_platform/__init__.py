@@ -1,0 +1,1 @@
+"""The EasyMO platform: the first customer of :mod:`easymo`."""
