@@ -82,7 +82,7 @@ def live_calls(scale: str) -> list[int]:
 
 
 def live_call_statuses(scale: str) -> dict[int, str]:
-    """Call number to status for every live call, newest first. The older half are calls whose end was never reported."""
+    """Call number to status of every live call, newest first; the older half are calls whose end was never reported."""
     half = int(sizes(scale).calls * _LIVE_SHARE) // 2
     recent = recent_calls(scale)
     numbers = [*_spread(half, recent), *_spread(half, range(recent.start))]
