@@ -1,0 +1,41 @@
+"""An honest load generator: open model, latency from the intended time, the same seeded schedule again and again."""
+
+from easymo.load.distribution import Distribution
+from easymo.load.errors import LoadError, ScenarioError, TargetError
+from easymo.load.job import Job, run, run_job, run_process, schedule_of
+from easymo.load.live import Glance
+from easymo.load.require import Requirement, parse_requirement
+from easymo.load.result import LoadResult, Tally, merge
+from easymo.load.scenario import Call, Request, Scenario, ScenarioRandom, load_scenario
+from easymo.load.schedule import Schedule, Stage, build_schedule, parse_stages
+from easymo.load.target import Target, parse_target, parse_targets
+
+__all__ = [
+    "Call",
+    "Distribution",
+    "Glance",
+    "Job",
+    "LoadError",
+    "LoadResult",
+    "Request",
+    "Requirement",
+    "Scenario",
+    "ScenarioError",
+    "ScenarioRandom",
+    "Schedule",
+    "Stage",
+    "Tally",
+    "Target",
+    "TargetError",
+    "build_schedule",
+    "load_scenario",
+    "merge",
+    "parse_requirement",
+    "parse_stages",
+    "parse_target",
+    "parse_targets",
+    "run",
+    "run_job",
+    "run_process",
+    "schedule_of",
+]

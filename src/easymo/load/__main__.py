@@ -1,0 +1,36 @@
+"""`python -m easymo.load JOB`: carries out one `Job`, given as JSON, and prints its `LoadResult` as JSON.
+
+The short way for programs; people use `easymo load run`. Exit code 2: the job cannot be used; 3: it could not be
+carried out.
+"""
+
+import contextlib
+import sys
+
+import msgspec
+
+from easymo.load.errors import LoadError
+from easymo.load.job import Job, run_job
+
+_USAGE = "usage: python -m easymo.load JOB, with an easymo.load.Job as JSON (people use: easymo load run --help)"
+
+
+def main() -> int:
+    try:
+        (text,) = sys.argv[1:]
+        job = msgspec.json.decode(text, type=Job)
+    except (ValueError, msgspec.ValidationError) as error:
+        sys.stderr.write(f"{_USAGE}\n{error}\n")
+        return 2
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # what a scenario prints must not get into the result
+            result = run_job(job)
+    except LoadError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Jobs: one run as data, carried out in this process or in processes of its own."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from easymo.load.errors import LoadError, ScenarioError, TargetError
+from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator
+from easymo.load.live import Glance, glance
+from easymo.load.realtime import undisturbed
+from easymo.load.result import Ledger, LoadResult, merge, summarise
+from easymo.load.scenario import load_scenario
+from easymo.load.schedule import Arrivals, Schedule, Stage, build_schedule
+from easymo.load.target import parse_target
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run, in the terms of `build_schedule` and `Generator`. `urls` are by target name, "" the default one.
+
+    `share` is `(index, of)`: this process sends every `of`-th request of the schedule.
+    """
+
+    scenario: str
+    urls: Mapping[str, str]
+    stages: Sequence[Stage]
+    seed: int
+    salt: str = ""
+    arrivals: Arrivals = "poisson"
+    warm_up_s: float = 0.0
+    timeout_s: float = TIMEOUT_S
+    max_connections: int = MAX_CONNECTIONS
+    share: tuple[int, int] = (0, 1)
+
+
+def schedule_of(job: Job) -> Schedule:
+    """The job's schedule, its share taken. Raises `ScenarioError`."""
+    schedule = build_schedule(
+        load_scenario(Path(job.scenario)),
+        {name: parse_target(url) for name, url in job.urls.items()},
+        job.stages,
+        seed=job.seed,
+        salt=job.salt,
+        arrivals=job.arrivals,
+        warm_up_s=job.warm_up_s,
+    )
+    return schedule.share(*job.share)
+
+
+async def run(
+    schedule: Schedule,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    max_connections: int = MAX_CONNECTIONS,
+    priority: str = "normal",
+    on_second: Callable[[Glance], None] | None = None,
+) -> LoadResult:
+    """Runs a schedule on the running event loop, as `Generator` says. Raises `TargetError` when a target is not there.
+
+    `on_second` gets a glance at each second of the run as it ends. `priority` is only noted in the result.
+    """
+    generator = Generator(schedule, timeout_s=timeout_s, max_connections=max_connections)
+    if on_second is not None:
+        ledger = Ledger(schedule, generator.observations)
+        generator.on_second = lambda second: on_second(glance(schedule, ledger, second))
+    return summarise(schedule, await generator.run(), priority)
+
+
+def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> LoadResult:
+    """Carries out the job in this process, at real-time priority where that is allowed. Blocks.
+
+    Raises `ScenarioError` and `TargetError`.
+    """
+    schedule = schedule_of(job)
+    with undisturbed() as priority, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(
+            run(
+                schedule,
+                timeout_s=job.timeout_s,
+                max_connections=job.max_connections,
+                priority=priority,
+                on_second=on_second,
+            )
+        )
+
+
+def run_process(job: Job, processes: int = 1) -> LoadResult:
+    """Carries out the job in new processes that share its schedule, and adds up their results. Blocks.
+
+    So neither this process's garbage nor its other threads can make the generator late. Raises what `run_job` raises,
+    and `LoadError` when a process came to another end.
+    """
+    workers: list[subprocess.Popen[str]] = []
+    try:
+        for index in range(processes):
+            part = msgspec.structs.replace(job, share=(index, processes))
+            command = [sys.executable, "-m", "easymo.load", msgspec.json.encode(part).decode()]
+            workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return merge([_result_of(worker) for worker in workers])
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def _result_of(worker: subprocess.Popen[str]) -> LoadResult:
+    output, complaint = worker.communicate()
+    if worker.returncode == 0:
+        return msgspec.json.decode(output, type=LoadResult)
+    for error in (ScenarioError, TargetError):
+        if worker.returncode == error.exit_code:
+            raise error(complaint.strip())
+    raise LoadError(f"A load process ended with {worker.returncode} before its result: {complaint.strip()[-2000:]}")

@@ -1,0 +1,115 @@
+"""The open connections to one target: each request takes an idle one or opens one, none waits for another."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from easymo.load.connection import CONNECT_FAILED, Connection
+from easymo.load.errors import TargetError
+from easymo.load.target import Target
+
+# Servers close idle connections after 2 s (gunicorn), 5 s (uvicorn, Node) or later. One closed while a request is on
+# its way would be counted as the system's error, so we leave off earlier.
+_REUSE_WITHIN_NS = 1_500_000_000
+_OPENED_AT_ONCE = 32  # more would overflow the accept queue of a small server and wait 1 s for the SYN to be repeated
+
+
+class ConnectionPool:
+    """At most `limit` connections to `target`. `on_outcome(request, outcome, now_ns)` is called once per `send`."""
+
+    def __init__(self, target: Target, limit: int, on_outcome: Callable[[int, int, int], None]) -> None:
+        self._target = target
+        self._address = (target.host, target.port)
+        self._limit = limit
+        self._on_outcome = on_outcome
+        self._idle: list[Connection] = []  # the last used is taken first, so that few are kept warm
+        self._all: set[Connection] = set()
+        self._carriers: dict[int, Connection] = {}
+        self._connecting: dict[int, asyncio.Task[None]] = {}
+
+    async def warm(self, count: int, within_s: float) -> None:
+        """Opens `count` connections beforehand; raises `TargetError` when not even one can be opened."""
+        try:
+            async with asyncio.timeout(within_s):
+                first = await self._connect()
+        except TimeoutError as error:
+            raise TargetError(self._unreachable(f"no connection within {within_s:g} s")) from error
+        except OSError as error:
+            raise TargetError(self._unreachable(error.strerror or str(error))) from error
+        self._address = first.peer  # resolve the name once
+        self._idle.append(first)
+        for begin in range(1, count, _OPENED_AT_ONCE):
+            opened = await asyncio.gather(
+                *(self._connect() for _ in range(min(_OPENED_AT_ONCE, count - begin))), return_exceptions=True
+            )
+            self._idle += [connection for connection in opened if isinstance(connection, Connection)]
+        now_ns = time.monotonic_ns()
+        for connection in self._idle:
+            connection.idle_since_ns = now_ns
+
+    def send(self, request: int, payload: bytes, now_ns: int) -> bool:
+        """Sends the request on an idle connection or a new one; False when the limit is reached and none is idle."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.closed:
+                continue
+            if now_ns - connection.idle_since_ns > _REUSE_WITHIN_NS:
+                connection.close()
+                continue
+            self._carriers[request] = connection
+            connection.send(request, payload)
+            return True
+        if len(self._all) + len(self._connecting) >= self._limit:
+            return False
+        self._connecting[request] = asyncio.get_running_loop().create_task(self._connect_and_send(request, payload))
+        return True
+
+    def abandon(self, request: int) -> None:
+        """Gives up a request under way and closes its connection: a late answer must not meet the next request."""
+        connection = self._carriers.pop(request, None)
+        if connection is not None:
+            connection.close()
+        else:
+            self._connecting.pop(request).cancel()
+
+    def close(self) -> None:
+        """Closes every connection at once; requests under way are not reported."""
+        for task in self._connecting.values():
+            task.cancel()
+        self._connecting.clear()
+        for connection in list(self._all):
+            connection.close()
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: Connection(self._finished, self._all.discard), *self._address
+        )
+        self._all.add(connection)
+        return connection
+
+    async def _connect_and_send(self, request: int, payload: bytes) -> None:
+        try:
+            connection = await self._connect()
+        except OSError:
+            del self._connecting[request]
+            self._on_outcome(request, CONNECT_FAILED, time.monotonic_ns())
+            return
+        del self._connecting[request]
+        self._carriers[request] = connection
+        connection.send(request, payload)
+
+    def _finished(self, connection: Connection, request: int, outcome: int) -> None:
+        now_ns = time.monotonic_ns()
+        del self._carriers[request]
+        if not connection.closed:
+            connection.idle_since_ns = now_ns
+            self._idle.append(connection)
+        self._on_outcome(request, outcome, now_ns)
+
+    def _unreachable(self, reason: str) -> str:
+        return (
+            f"Nothing answers at {self._target.url} ({reason}), so no load was sent: "
+            "start the system, or correct the URL."
+        )

@@ -1,0 +1,67 @@
+"""Where requests go: the URLs of a run by name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from easymo.load.errors import ScenarioError
+
+DEFAULT = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One HTTP server. `prefix` is put before every path, so a URL may end in a base path."""
+
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def authority(self) -> str:
+        """What stands in the `Host` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 80 else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.authority}{self.prefix}"
+
+
+def parse_target(url: str) -> Target:
+    """The target behind an `http://` URL; raises `ScenarioError` for anything else."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ScenarioError(f"The URL {url!r} cannot be read: {error}. Write it like http://127.0.0.1:8000.") from error
+    if parts.scheme != "http" or not host or parts.query or parts.fragment or parts.username:
+        raise ScenarioError(
+            f"The URL {url!r} is no target: only http://HOST:PORT, with a base path at most, can be measured "
+            "(TLS would be measured too: point at the server behind it)."
+        )
+    return Target(host=host, port=80 if port is None else port, prefix=parts.path.rstrip("/"))
+
+
+def parse_targets(urls: Iterable[str]) -> dict[str, Target]:
+    """Targets by name from `http://…` (the default) and `name=http://…`; raises `ScenarioError` on a double name."""
+    targets: dict[str, Target] = {}
+    for text in urls:
+        head, equals, rest = text.partition("=")
+        name, url = (head, rest) if equals and "/" not in head else (DEFAULT, text)
+        if name in targets:
+            raise ScenarioError(f"Two URLs are given for {name or 'the default target'!r}: name each one differently.")
+        targets[name] = parse_target(url)
+    return targets
+
+
+def find_target(targets: Mapping[str, Target], name: str, wanted_by: str) -> Target:
+    """The target `name`; the default one may also be the only one. Raises `ScenarioError` when there is none."""
+    if name in targets:
+        return targets[name]
+    if name == DEFAULT and len(targets) == 1:
+        return next(iter(targets.values()))
+    known = ", ".join(sorted(repr(key) if key else "the default" for key in targets)) or "none"
+    missing = f"the target {name!r}" if name else "the default target"
+    option = f"--url {name}=http://…" if name else "--url http://…"
+    raise ScenarioError(f"Request {wanted_by!r} goes to {missing}, but the URLs given are: {known}. Add {option}.")
