@@ -1,14 +1,14 @@
 -- The tables of the four services.
 --
--- Ids are uuid: the services write version 7, which keeps inserts at the right edge of the primary key; gen_random_uuid()
--- is only there for rows written by hand. Times are timestamptz; updated_at is set by whoever writes the row. A status is
--- text with a CHECK, so that a status can be added in one statement.
+-- Ids are uuid: the services write version 7, which keeps inserts at the right edge of the primary key;
+-- gen_random_uuid() is only there for rows written by hand. Times are timestamptz; updated_at is set by whoever
+-- writes the row. A status is text with a CHECK, so that a status can be added in one statement.
 --
 -- Indexes of this baseline: primary keys, unique constraints (call sid, phone number, wamid, transaction reference,
--- idempotency keys) and, on child tables, the index that reads by parent and deletes of the parent need. The tables that
--- grow with traffic (voice_calls, whatsapp_messages, transactions) have no index on user_id, numbers, status or time:
--- those are the subject of 20251129000000_performance_optimization.sql. Users are never deleted, only suspended, so
--- their foreign keys alone do not ask for an index.
+-- idempotency keys) and, on child tables, the index that reads by parent and deletes of the parent need. The tables
+-- that grow with traffic (voice_calls, whatsapp_messages, transactions) have no index on user_id, numbers, status or
+-- time: those are the subject of 20251129000000_performance_optimization.sql. Users are never deleted, only
+-- suspended, so their foreign keys alone do not ask for an index.
 
 create table users (
   id uuid primary key default gen_random_uuid(),
@@ -254,8 +254,8 @@ create index agent_quotes_session_price on agent_quotes (session_id, price_amoun
 alter table agent_sessions
   add constraint agent_sessions_selected_quote_fkey foreign key (selected_quote_id) references agent_quotes (id);
 
--- Supabase publishes every table of the public schema over HTTP to holders of the public key. Row level security without
--- a policy shuts that door; the services connect as the owner, who is not subject to it.
+-- Supabase publishes every table of the public schema over HTTP to holders of the public key. Row level security
+-- without a policy shuts that door; the services connect as the owner, who is not subject to it.
 alter table users enable row level security;
 alter table voice_calls enable row level security;
 alter table voice_segments enable row level security;

@@ -1,9 +1,10 @@
 -- The fourteen indexes of the performance note, by its names.
 --
--- Each statement runs alone and outside a transaction: CONCURRENTLY asks for it. IF NOT EXISTS is left out on purpose: it
--- would pass over an invalid leftover, or over a different index of the same name. DESC is left out as well: an index is
--- read in both directions. The price: an index whose key or predicate names status makes every change of status a write
--- to all indexes of the row (no HOT update); one such index per table is enough to lose that.
+-- Each statement runs alone and outside a transaction: CONCURRENTLY asks for it. IF NOT EXISTS is left out on
+-- purpose: it would pass over an invalid leftover, or over a different index of the same name. DESC is left out as
+-- well: an index is read in both directions. The price: an index whose key or predicate names status makes every
+-- change of status a write to all indexes of the row (no HOT update); one such index per table is enough to lose
+-- that.
 
 -- Q1, calls of the last 24 hours. As in the note.
 create index concurrently idx_voice_calls_created_at on voice_calls (created_at);
@@ -21,7 +22,8 @@ create index concurrently idx_whatsapp_messages_phone on whatsapp_messages (from
 -- Q5, newest messages. As in the note.
 create index concurrently idx_whatsapp_messages_created_at on whatsapp_messages (created_at);
 
--- Q6a, count by status. As in the note; pending and failed ones (Q6b) are read from idx_whatsapp_messages_recent_pending.
+-- Q6a, count by status. As in the note; pending and failed ones (Q6b) are read from
+-- idx_whatsapp_messages_recent_pending.
 create index concurrently idx_whatsapp_messages_status on whatsapp_messages (status) where status <> 'delivered';
 
 -- Q8a and Q8b, revenue of 30 days and of a day. As in the note.
@@ -30,7 +32,8 @@ create index concurrently idx_transactions_created_at on transactions (created_a
 -- Q9, transactions of a user. As in the note.
 create index concurrently idx_transactions_user_id on transactions (user_id, created_at);
 
--- Q10, oldest pending transactions. The key was status, one value for all rows of the index; created_at gives the order.
+-- Q10, oldest pending transactions. The key was status, one value for all rows of the index; created_at gives the
+-- order.
 create index concurrently idx_transactions_status on transactions (created_at) where status = 'pending';
 
 -- Q11, calls of a user. As in the note.
@@ -46,6 +49,6 @@ create index concurrently idx_voice_calls_recent_active on voice_calls (created_
 create index concurrently idx_whatsapp_messages_recent_pending on whatsapp_messages (created_at)
   where status in ('pending', 'failed');
 
--- Q14, user by phone number. Predicate left out, so that users who are not active are found; the rest of the row is only
--- carried along (INCLUDE), for an index-only scan.
+-- Q14, user by phone number. Predicate left out, so that users who are not active are found; the rest of the row is
+-- only carried along (INCLUDE), for an index-only scan.
 create unique index concurrently idx_users_phone_status on users (phone_number) include (id, status, created_at);
