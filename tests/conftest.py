@@ -3,8 +3,8 @@
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -12,15 +12,33 @@ import pytest
 
 from easymo.embedded import MissingBinariesError, Postgres, Valkey
 
+LeftBehind = Callable[[int], list[str]]
+
 
 @pytest.fixture(scope="session", autouse=True)
-def no_server_left() -> Iterator[None]:
+def no_server_left(left_behind: LeftBehind) -> Iterator[None]:
     """After the last test neither a server of this process nor a directory of one may be left."""
     yield
-    mark = f"easymo-{os.getpid()}-"
-    assert not list(Path(tempfile.gettempdir()).glob(f"{mark}*")), "a server's directory was left behind"
-    left = [cmdline for path in Path("/proc").glob("[0-9]*/cmdline") if mark in (cmdline := _read(path))]
-    assert not left, f"servers were left running: {left}"
+    assert left_behind(os.getpid()) == []
+
+
+@pytest.fixture(scope="session")
+def left_behind() -> LeftBehind:
+    """What is left of the servers that the process with this id has started: directories and processes."""
+
+    def find(pid: int) -> list[str]:
+        mark = f"easymo-{pid}-"
+        places = {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}
+        found = [str(path) for place in places for path in place.glob(f"{mark}*")]
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                # A child of Postgres changes its command line, but works in the data directory.
+                signs = (process / "cmdline").read_text(errors="replace"), str((process / "cwd").readlink())
+                if any(mark in sign or f"keeper.py\0{pid}\0" in sign for sign in signs):
+                    found.append(f"process {process.name}: {signs}")
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +75,3 @@ def missing_wheels_skip() -> Iterator[None]:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -5,12 +5,13 @@ does the same with a Valkey 9 set up as a cache. `database_server(url)` and `cac
 server where `url` names one, and an embedded one where it is None.
 """
 
-from easymo.embedded.errors import EmbeddedError, MissingBinariesError, ServerLostError, StartError
+from easymo.embedded.errors import AddressError, EmbeddedError, MissingBinariesError, ServerLostError, StartError
 from easymo.embedded.postgres import Postgres
 from easymo.embedded.servers import CacheServer, DatabaseServer, cache_server, database_server
 from easymo.embedded.valkey import Valkey
 
 __all__ = [
+    "AddressError",
     "CacheServer",
     "DatabaseServer",
     "EmbeddedError",

@@ -4,6 +4,8 @@
 _ADVICE = (
     ("Address already in use", "The port is taken: choose another one, or port=0 for any free one."),
     ("No space left on device", "The disk is full: free some space, or let TMPDIR name a folder with more."),
+    ("Check free disk space", "The disk is full: free some space, or let TMPDIR name a folder with more."),
+    ("could not look up effective user ID", "initdb wants this user to have an entry in /etc/passwd: add one."),
     ("Permission denied", "Let TMPDIR name a folder in which this user may create files and run programs."),
     ("Operation not permitted", "As root the server runs as user nobody, so the container must allow setuid."),
 )
@@ -48,6 +50,15 @@ class ServerLostError(EmbeddedError):
             f"{server} was lost while in use: {reason}. What was being done on it is void; start again."
             + _last_lines(log_tail)
         )
+
+
+class AddressError(EmbeddedError):
+    """The address of a user's own server cannot be used."""
+
+    def __init__(self, reason: str, schemes: tuple[str, ...]) -> None:
+        self.reason = reason
+        forms = " or ".join(f"{scheme}://…" for scheme in schemes)
+        super().__init__(f"The server's address cannot be used: {reason}. Write it as {forms}, or leave it out.")
 
 
 def _last_lines(log_tail: str) -> str:

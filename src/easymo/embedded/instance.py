@@ -26,6 +26,7 @@ _READY_CHECK_S = 0.005
 _LOG_TAIL_LINES = 15
 _LOG_TAIL_BYTES = 16_384
 _PORT_ATTEMPTS = 5
+_FULL_DISK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,6 @@ class Plan:
     """Commands to run before the server, each to its end."""
     unneeded: list[str] = field(default_factory=list)
     """File name patterns to leave out where the binaries have to be copied."""
-    places: list[str] = field(default_factory=lambda: [tempfile.gettempdir(), "/tmp", "/var/tmp"])
-    """Where to make the instance's directory: the first that the server's user can enter."""
 
 
 class Instance(abc.ABC):
@@ -121,11 +120,11 @@ class Instance(abc.ABC):
             return ""
 
     def _start(self) -> None:
-        plan = self._plan()
+        plan = asdict(self._plan()) | {"temporary": _temporary_directory(self.name)}
         try:
             # A session of its own: Ctrl-C in the terminal reaches the parent, which decides; not the keeper.
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid()), json.dumps(asdict(plan))],
+                [sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid()), json.dumps(plan)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,
@@ -136,18 +135,25 @@ class Instance(abc.ABC):
                 if not self._ended and time.monotonic() > deadline:
                     self._ended = f"it was not ready after {_START_TIMEOUT_S:.0f} s"
                 if self._ended:
-                    raise StartError(self.name, self._ended, self.log_tail())
+                    raise self._start_error()
             self._after_start()
         except BaseException:
             self._stop()
             raise
+
+    def _start_error(self) -> StartError:
+        reason = self._ended if self.port is None else f"{self._ended} (port {self.port})"
+        # A full disk takes no log lines either, so that they may not say it.
+        if self.directory != Path() and shutil.disk_usage(self.directory).free < _FULL_DISK_BYTES:
+            reason += f" ({self.directory.parent}: No space left on device)"
+        return StartError(self.name, reason, self.log_tail())
 
     def _after_start(self) -> None:  # noqa: B027 - only Postgres has something to do
         """What remains to be done on the running server before it is handed out."""
 
     def _read_events(self, timeout_s: float) -> None:
         keeper = self._keeper
-        if keeper is None or keeper.stdout is None or self._ended:
+        if keeper is None or keeper.stdout is None or self._ended or self._owner != os.getpid():
             return
         while select.select([keeper.stdout], [], [], timeout_s)[0]:
             chunk = os.read(keeper.stdout.fileno(), 4096)
@@ -183,7 +189,7 @@ class Instance(abc.ABC):
     def _clean_up_after_keeper(self) -> None:
         """The keeper was killed: its server dies with it, but the directories are left to us."""
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while self.pid and Path(f"/proc/{self.pid}").exists() and time.monotonic() < deadline:
+        while self.pid and _running(self.pid) and time.monotonic() < deadline:
             time.sleep(_READY_CHECK_S)
         for directory in {self.directory, self.sockets} - {Path()}:
             shutil.rmtree(directory, ignore_errors=True)
@@ -195,6 +201,21 @@ def installed_root(server: str, package: str, module: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingBinariesError(server, package)
     return Path(spec.submodule_search_locations[0]).parent
+
+
+def _running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in "ZX"  # ended; whoever inherited it need not have noticed
+
+
+def _temporary_directory(server: str) -> str:
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:  # none is writable, or all are full
+        raise StartError(server, str(error), "") from error
 
 
 def _free_port() -> int:

@@ -8,10 +8,13 @@ A process of its own, because a parent that is killed cannot clean up, and becau
 would leave the directory, and would fire when the *thread* that started the server ends.
 """
 
+import contextlib
 import ctypes
+import errno
 import json
 import os
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -23,7 +26,9 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 IPC_RMID = 0  # linux/ipc.h
 SOCKET_PATH_BYTES = 107  # sun_path of unix(7) without the final NUL
 LONGEST_SOCKET_NAME = "/.s.PGSQL.65535"
-GRACE_S = 10.0
+SHORT_PLACES = ["/tmp", "/var/tmp"]
+GRACE_S = 10.0  # Postgres kills what has not obeyed an immediate shutdown after 5 s
+CANNOT_BECOME = 2
 PARENT_CHECK_S = 0.5
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -35,7 +40,7 @@ class Keeper:
     def __init__(self, parent_pid: int, plan: dict[str, Any]) -> None:
         self.parent_pid = parent_pid
         self.plan = plan
-        self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self.account: pwd.struct_passwd | None = None
         self.directories: list[str] = []
         self.server: subprocess.Popen[bytes] | None = None
         self.wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -49,8 +54,8 @@ class Keeper:
         """Go through the whole life; every way out ends in the clean-up."""
         try:
             self.keep()
-        except (OSError, subprocess.SubprocessError) as error:
-            report(ended=f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) else str(error))
+        except OSError as error:
+            self.report(ended=str(error))
             self.wait()
         finally:
             self.stop_server()
@@ -60,32 +65,37 @@ class Keeper:
                 shutil.rmtree(directory, ignore_errors=True)
 
     def keep(self) -> None:
+        """From the directory to a running server, and on until the parent or the server ends."""
+        if os.geteuid() == 0:  # Postgres refuses to run as root
+            self.account = unprivileged_account()
         directory, sockets = self.make_directories()
         names = {"{root}": self.usable_root(directory), "{directory}": directory, "{sockets}": sockets}
-        report(directory=directory, sockets=sockets)
+        self.report(directory=directory, sockets=sockets)
         with open(f"{directory}/log", "ab") as log:
             for command in self.plan["prepare"]:
                 child = self.start(command, names, log, signal.SIGKILL)
                 if not self.wait(child):
                     return
                 if child.returncode != 0:
-                    report(ended=f"{os.path.basename(command[0])} {outcome(child.returncode)}")
+                    self.report(ended=f"{os.path.basename(command[0])} {outcome(child.returncode)}")
                     self.wait()
                     return
             self.server = self.start(self.plan["command"], names, log, self.plan["stop_signal"])
-        report(pid=self.server.pid)
+        self.report(pid=self.server.pid)
         if self.wait(self.server):
-            report(ended=f"it {outcome(self.server.returncode)}")
+            self.report(ended=f"it {outcome(self.server.returncode)}")
             self.wait()
 
     def make_directories(self) -> tuple[str, str]:
-        """The instance's directory, and the one for its sockets: the same, unless that makes their paths too long."""
-        directory = self.make_directory(self.plan["places"])
-        if len(os.fsencode(directory + LONGEST_SOCKET_NAME)) <= SOCKET_PATH_BYTES:
+        """The instance's directory, and the one for its sockets: the same, unless a socket's path must not be so."""
+        directory = self.make_directory([self.plan["temporary"], *SHORT_PLACES])
+        path = os.fsencode(directory + LONGEST_SOCKET_NAME)
+        if len(path) <= SOCKET_PATH_BYTES and re.fullmatch(rb"[\w/.+-]+", path):
             return directory, directory
-        return directory, self.make_directory(["/tmp", "/var/tmp"])
+        return directory, self.make_directory(SHORT_PLACES)
 
     def make_directory(self, places: list[str]) -> str:
+        """A new directory in the first of the places that the server's user can enter."""
         place = next((place for place in places if self.may_use(place)), places[0])
         directory = f"{place}/easymo-{self.parent_pid}-{os.urandom(4).hex()}"
         os.mkdir(directory, 0o700)
@@ -114,12 +124,16 @@ class Keeper:
         """Whether the server's user can enter a directory or run a file; found out by trying as that user."""
         child = os.fork()
         if child == 0:
+            answer = CANNOT_BECOME
             try:
                 self.become_account()
-                os._exit(not os.access(path, os.R_OK | os.X_OK))
+                answer = 0 if os.access(path, os.R_OK | os.X_OK) else 1
             finally:
-                os._exit(1)
-        return os.waitpid(child, 0)[1] == 0
+                os._exit(answer)
+        answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if answer == CANNOT_BECOME:
+            raise PermissionError(errno.EPERM, "Operation not permitted (becoming user nobody, as root)")
+        return answer == 0
 
     def become_account(self) -> None:
         if self.account:
@@ -143,10 +157,15 @@ class Keeper:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd="/",
+            cwd="/",  # the parent's may be closed to the server's user
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
             preexec_fn=before_exec,  # noqa: PLW1509 - safe, the keeper has one thread
         )
+
+    def report(self, **event: object) -> None:
+        """Tell the parent, if it is still there."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(1, json.dumps(event).encode() + b"\n")
 
     def wait(self, child: subprocess.Popen[bytes] | None = None) -> bool:
         """True once `child` has ended, False once the parent or a signal asks to stop."""
@@ -187,6 +206,14 @@ class Keeper:
             libc.shmctl(segment, IPC_RMID, None)
 
 
+def unprivileged_account() -> pwd.struct_passwd:
+    """The user to run servers as when we are root."""
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError:
+        raise OSError("as root the server runs as user nobody, and this system has no such user") from None
+
+
 def replaced(argument: str, names: dict[str, str]) -> str:
     """The argument with its placeholders filled in. Not str.format: settings may hold braces of their own."""
     for name, value in names.items():
@@ -211,11 +238,6 @@ def children() -> list[int]:
 def outcome(returncode: int) -> str:
     """How a process ended, in words."""
     return f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with code {returncode}"
-
-
-def report(**event: object) -> None:
-    """Tell the parent."""
-    print(json.dumps(event), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

