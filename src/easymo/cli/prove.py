@@ -1,0 +1,122 @@
+"""``easymo prove``, ``easymo evidence``, ``easymo accept``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+AcceptanceOption = Annotated[
+    Path, typer.Option("--acceptance", metavar="FILE", help="What to start, what to change, what was promised.")
+]
+DEFAULT = Path("acceptance.toml")
+
+
+def prove(
+    acceptance: AcceptanceOption = DEFAULT,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
+    ] = False,
+    scale: Annotated[
+        str | None, typer.Option(help="Data size, as the data command of acceptance.toml knows it.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the evidence goes (default runs/<time>).")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit 1 when a promise is broken, 4 when one is inconclusive.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json instead of the table.")] = False,
+) -> None:
+    """Measure the system without and with its treatments, under the same load, and judge every promise.
+
+    Example: easymo prove --scale note --out runs/friday
+
+    Exit codes: 0 a valid run, whatever it found; 2 usage or acceptance.toml; 3 void or could not be finished.
+    """
+    from easymo.proof import prove as proof
+    from easymo.proof.errors import ProofError
+    from easymo.proof.table import terminal_table
+
+    try:
+        result, folder = proof.prove(acceptance, out, quick=quick, scale=scale)
+    except ProofError as error:
+        _fail(str(error), error.exit_code)
+    except proof.Stopped as stop:
+        _fail(str(stop), 128 + stop.number)
+    if as_json:
+        sys.stdout.write((folder / "verdict.json").read_text(encoding="utf-8"))
+    else:
+        console = Console()
+        console.print(terminal_table(result))
+        console.print(proof.summary_line(result), highlight=False)
+        console.print(
+            f"Evidence: {_shown(folder)}/report.html, verdict.json, rounds.jsonl", highlight=False, soft_wrap=True
+        )
+    if not result.valid:
+        _fail("The schema was not restored by the rollback, so the run is void.", 3)
+    if gate:
+        raise typer.Exit(proof.gate_exit_code(result))
+
+
+def evidence(
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of the run (default: the last valid one below runs/).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let a default run replace an accepted full one.")] = False,
+    check_rollback: Annotated[
+        bool,
+        typer.Option("--check-rollback", help="Accept nothing: exit 1 unless the accepted run restored the schema."),
+    ] = False,
+) -> None:
+    """Make a run the accepted one: evidence/prove/ is replaced and a line is added to evidence/history.jsonl.
+
+    Example: easymo evidence runs/2026-11-24T08-00-00
+    """
+    from easymo.proof import evidence as accepted
+    from easymo.proof.errors import ProofError
+
+    try:
+        if check_rollback:
+            rollback = accepted.accepted_verdict(Path()).rollback
+            typer.echo(f"schema restored: {rollback.schema_restored}, in {rollback.seconds:.1f} s")
+            raise typer.Exit(0 if rollback.schema_restored else 1)
+        folder = accepted.accept_run(Path(), run, force=force)
+    except ProofError as error:
+        _fail(str(error), error.exit_code)
+    typer.echo(f"Accepted {_shown(folder)} as evidence/prove/. `make docs` fills the documents from it.")
+
+
+def accept(
+    acceptance: AcceptanceOption = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Check every row of the acceptance table and every promise, and print the state of each.
+
+    Example: easymo accept
+
+    Exit codes: 0 all hold; 1 one does not; 4 none fails, but one is undecided.
+    """
+    from easymo.proof import accept as acceptance_table
+    from easymo.proof.errors import ProofError
+
+    try:
+        rows = acceptance_table.check_all(acceptance)
+    except ProofError as error:
+        _fail(str(error), error.exit_code)
+    if as_json:
+        sys.stdout.write(acceptance_table.as_json(rows))
+    else:
+        Console().print(acceptance_table.terminal_table(rows))
+    raise typer.Exit(acceptance_table.exit_code(rows))
+
+
+def _shown(folder: Path) -> Path:
+    """``folder`` as the user would type it."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,57 @@
+"""Arms: one configuration of the system each, on its own copy of the data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from easymo.proof.acceptance import Acceptance, Treatment
+from easymo.proof.processes import RunningSystem
+from easymo.proof.sampling import ProcessTree
+from easymo.proof.testbed import Testbed
+
+BASELINE = "none"
+TREATED = "both"
+
+
+class Arm:
+    """One configuration: which treatments it has, and its running processes."""
+
+    def __init__(
+        self, name: str, treatments: Mapping[str, Treatment], acceptance: Acceptance, testbed: Testbed
+    ) -> None:
+        self.name = name
+        self.treatments = dict(treatments)
+        self._base = {**acceptance.system.environment, **testbed.environment(name)}
+        self._testbed = testbed
+
+    def prepare(self, acceptance: Acceptance, root: Path, logs: Path) -> None:
+        """Make the (not yet started) processes of this arm."""
+        self.system = RunningSystem(acceptance.system.processes, root, self.environment(), logs / self.name)
+
+    def environment(self, *, treated: bool = True) -> dict[str, str]:
+        """Environment of the arm's processes, with or without what its treatments set."""
+        environment = dict(self._base)
+        for treatment in self.treatments.values() if treated else ():
+            environment.update(treatment.environment)
+        return environment
+
+    async def restart(self, *, treated: bool = True) -> None:
+        """Restart the processes on an idle database, so that a backlog never reaches the next round."""
+        await self.system.stop()
+        await self._testbed.control.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", self.database
+        )
+        await self.system.restart(self.environment(treated=treated))
+
+    @property
+    def database(self) -> str:
+        """Name of the arm's database."""
+        return self._testbed.database_of(self.name)
+
+    def parts(self) -> dict[str, list[ProcessTree]]:
+        """The processes whose use of the machine counts: the system's own, and the embedded servers'."""
+        parts = {"system": [ProcessTree(pid) for pid in self.system.pids()]}
+        cache = self._testbed.caches.servers[self.name]
+        for name, server in (("database", self._testbed.database), ("cache", cache)):
+            if server.pid is not None:
+                parts[name] = [ProcessTree(server.pid)]
+        return parts

@@ -1,0 +1,100 @@
+"""Statistics of paired rounds: pure, no I/O.
+
+The unit is the round, never the request: requests of one round share its moment, so pooling them would count the
+same noise many times. Two arms are compared by the log ratio of a metric within each pair of neighbouring rounds.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from statistics import fmean, stdev
+
+from msgspec import Struct
+
+
+class Estimate(Struct, frozen=True):
+    """A value with its interval; ``lo == -inf`` or ``hi == inf`` where an interval is open."""
+
+    value: float
+    lo: float
+    hi: float
+
+
+def t_cdf(t: float, degrees: int) -> float:
+    """P(T <= t) of Student's t with a whole number of degrees of freedom (Abramowitz & Stegun 26.7.3, 26.7.4)."""
+    theta = math.atan(abs(t) / math.sqrt(degrees))
+    cos, sin = math.cos(theta), math.sin(theta)
+    term, total = 1.0, 1.0
+    first = 2 if degrees % 2 == 0 else 3
+    for k in range(first, degrees - 1, 2):
+        term *= cos * cos * (k - 1) / k
+        total += term
+    odd = 2 / math.pi * (theta + (sin * cos * total if degrees > 1 else 0.0))
+    inside = sin * total if degrees % 2 == 0 else odd
+    return 0.5 + math.copysign(inside / 2, t)
+
+
+def t_quantile(confidence: float, degrees: int) -> float:
+    """The t for which the central ``confidence`` (0..1) of the distribution lies within ±t."""
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        if 2 * t_cdf(middle, degrees) - 1 < confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def log_ratios(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """Log of after/before, pair by pair; both must be positive and of one length."""
+    return [math.log(b / a) for a, b in zip(before, after, strict=True)]
+
+
+def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean of ``values`` with its t-interval; needs two values at least."""
+    mean = fmean(values)
+    half = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def relative_change(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """``after / before - 1`` over pairs: exp of the mean log ratio, with the t-interval of the log ratios."""
+    log = interval_of_mean(log_ratios(before, after), confidence)
+    return Estimate(math.expm1(log.value), math.expm1(log.lo), math.expm1(log.hi))
+
+
+def geometric_level(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Geometric mean of positive ``values`` with the t-interval of their logs."""
+    log = interval_of_mean([math.log(v) for v in values], confidence)
+    return Estimate(math.exp(log.value), math.exp(log.lo), math.exp(log.hi))
+
+
+def p_against(values: Sequence[float], reference: float) -> float:
+    """Two-sided p of the t-test that the mean of ``values`` is ``reference``; below 0.05 exactly when the 95 %
+    interval excludes it."""
+    spread = stdev(values) / math.sqrt(len(values))
+    if spread == 0:
+        return 0.0 if fmean(values) != reference else 1.0
+    return 2 * (1 - t_cdf(abs(fmean(values) - reference) / spread, len(values) - 1))
+
+
+def sign_flip_p(values: Sequence[float]) -> float:
+    """Exact two-sided p that ``values`` are symmetric about 0: the share of all sign patterns whose mean is at least
+    as far from 0. Its smallest value is 2 / 2**n."""
+    observed = abs(sum(values)) * (1 - 1e-12)
+    patterns = product((1, -1), repeat=len(values) - 1)  # the first sign is fixed: the other half mirrors it
+    hits = sum(
+        abs(values[0] + sum(s * v for s, v in zip(signs, values[1:], strict=True))) >= observed for signs in patterns
+    )
+    return hits / 2 ** (len(values) - 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): adjusted p-values in the given order."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted

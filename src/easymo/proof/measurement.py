@@ -1,0 +1,79 @@
+"""What was measured: rounds and capacity steps, as they are written to disk."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from easymo.load.result import LoadResult
+
+Phase = Literal["warm", "capacity", "apply", "aa-1", "aa-2", "compare", "stress"]
+
+
+class Resources(Struct, frozen=True):
+    """What the system used during a round. None: the server cannot tell (another machine, no pg_stat_statements).
+
+    ``cpu_ratio``: CPU seconds per second of all parts (1.0 = one core), with its ``cpu_parts``; ``rss_bytes``: peak of
+    the system's processes and the arm's cache server; ``db_connections``: the peak.
+    """
+
+    db_statements_per_request: float | None
+    cpu_ratio: float | None
+    rss_bytes: int | None
+    db_connections: int | None
+    cpu_parts: dict[str, float] = {}
+
+
+class Round(Struct, frozen=True):
+    """One measured stretch of one arm; rounds of one pair play the same seeded schedule."""
+
+    arm: str
+    phase: Phase
+    pair: int
+    rate_rps: float
+    load: LoadResult
+    resources: Resources
+
+    def latency_ms(self, percentile: str, request: str | None = None) -> float:
+        """``p50``, ``p95`` or ``p99`` in ms from the intended send time; infinite when nothing was answered."""
+        found = self.load.per_request[request].latency_ms if request else self.load.latency_ms
+        return float("inf") if found is None else float(getattr(found, percentile))
+
+    def requests(self, request: str | None = None) -> int:
+        """Requests started in the round, of one kind or in all."""
+        if request is None:
+            return self.load.requests
+        return self.load.per_request[request].requests if request in self.load.per_request else 0
+
+
+class CapacityStep(Struct, frozen=True):
+    """One offered rate, whether it held, and if not why not."""
+
+    rate_rps: float
+    held: bool
+    why: str
+    p95_ms: float
+    error_ratio: float
+
+
+class ArmCapacity(Struct, frozen=True):
+    """The highest rate that held and the lowest above it that failed (None: the top of the search held)."""
+
+    held_rps: float
+    failed_rps: float | None
+    steps: list[CapacityStep]
+
+
+class Measurements(Struct):
+    """Everything that verdicts are made from."""
+
+    rounds: list[Round] = []
+    capacity: dict[str, ArmCapacity] = {}
+
+    def of(self, arm: str, phase: Phase, rate_rps: float | None = None) -> list[Round]:
+        """Rounds of one arm and phase (and offered rate) that are not void, in the order of their pairs."""
+        found = [
+            r
+            for r in self.rounds
+            if r.arm == arm and r.phase == phase and not r.load.void and (rate_rps is None or r.rate_rps == rate_rps)
+        ]
+        return sorted(found, key=lambda r: r.pair)

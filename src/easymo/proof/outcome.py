@@ -1,0 +1,113 @@
+"""From what a run found to ``verdict.json``: arms summed up, promises judged."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+
+from easymo.load.distribution import add
+from easymo.proof import verdicts
+from easymo.proof.acceptance import Acceptance
+from easymo.proof.arms import BASELINE, TREATED
+from easymo.proof.errors import RunVoid
+from easymo.proof.experiment import AA_PHASES, Findings
+from easymo.proof.machine import describe_machine, git_revision
+from easymo.proof.measurement import Measurements, Round
+from easymo.proof.verdict_file import SCHEMA, ArmResult, Mode, VerdictFile
+
+
+def conclude(
+    findings: Findings, acceptance: Acceptance, root: Path, *, mode: Mode, scale: str, seconds: float
+) -> VerdictFile:
+    """The verdict file of a finished run."""
+    if findings.rollback is None:
+        raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
+    measured = findings.measured
+    promises = verdicts.judge(acceptance.promises, measured, BASELINE, TREATED, AA_PHASES)
+    return VerdictFile(
+        schema=SCHEMA,
+        mode=mode,
+        valid=findings.rollback.schema_restored,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        git=git_revision(root),
+        machine=describe_machine(*findings.versions),
+        scale={"name": scale, "seed": acceptance.system.seed, "loaded": findings.data},
+        baseline_indexes=findings.baseline_indexes,
+        arms={arm: _arm(measured, arm, findings.rate_rps) for arm in (BASELINE, TREATED)},
+        promises=promises,
+        rollback=findings.rollback,
+        system=acceptance.system.name,
+        applied=findings.applied,
+        aa=_aa(measured),
+        notes=_notes(findings),
+        seconds=seconds,
+    )
+
+
+def _arm(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
+    rounds = measured.of(name, "compare")
+    capacity = measured.capacity.get(name)
+    total = add(r.load.latency_ms for r in rounds)
+    stress: dict[str, list[float]] = {}
+    for round_ in measured.of(name, "stress"):
+        stress.setdefault(f"{round_.rate_rps:g}", []).append(round_.load.error_ratio)
+    return ArmResult(
+        capacity_rps=capacity.held_rps if capacity else None,
+        capacity_failed_rps=capacity.failed_rps if capacity else None,
+        latency_ms={} if total is None else {"p50": total.p50, "p95": total.p95, "p99": total.p99},
+        at_rps=rate_rps or None,
+        error_ratio={rate: fmean(ratios) for rate, ratios in stress.items()},
+        db_statements_per_request=_mean(rounds, "db_statements_per_request"),
+        cpu_ratio=_mean(rounds, "cpu_ratio"),
+        rss_bytes=_peak(rounds, "rss_bytes"),
+        db_connections=_peak(rounds, "db_connections"),
+        cpu_parts={
+            part: fmean(r.resources.cpu_parts[part] for r in rounds)
+            for part in (rounds[0].resources.cpu_parts if rounds else {})
+        },
+        repeat_read_ratio=fmean(r.load.repeat_read_ratio for r in rounds) if rounds else None,
+        statuses=_statuses(rounds),
+    )
+
+
+def _cpu_parts(rounds: list[Round]) -> dict[str, float]:
+    parts = rounds[0].resources.cpu_parts if rounds else {}
+    return {part: fmean(r.resources.cpu_parts[part] for r in rounds) for part in parts}
+
+
+def _mean(rounds: list[Round], resource: str) -> float | None:
+    values = [getattr(r.resources, resource) for r in rounds]
+    return fmean(values) if values and None not in values else None
+
+
+def _peak(rounds: list[Round], resource: str) -> int | None:
+    values = [getattr(r.resources, resource) for r in rounds]
+    return max(values) if values and None not in values else None
+
+
+def _statuses(rounds: list[Round]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for round_ in rounds:
+        for status, count in (round_.load.statuses | round_.load.errors).items():
+            total[status] = total.get(status, 0) + count
+    return total
+
+
+def _aa(measured: Measurements) -> dict[str, list[float]]:
+    found = {
+        metric: verdicts.aa_interval(measured, BASELINE, AA_PHASES, metric) for metric in ("latency_p50", "latency_p95")
+    }
+    return {metric: [estimate.lo, estimate.hi] for metric, estimate in found.items() if estimate is not None}
+
+
+def _notes(findings: Findings) -> list[str]:
+    notes = []
+    void = [r for r in findings.measured.rounds if r.load.void]
+    if void:
+        notes.append(
+            f"{len(void)} of {len(findings.measured.rounds)} rounds were void (generator late) and do not count."
+        )
+    if not findings.statements_counted:
+        notes.append("Statements could not be counted: the server has no pg_stat_statements.")
+    priorities = sorted({r.load.priority for r in findings.measured.rounds})
+    notes.append(f"Load generator priority: {', '.join(priorities)}.")
+    return notes

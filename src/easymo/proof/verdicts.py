@@ -1,0 +1,227 @@
+"""From measurements to *kept*, *broken* or *inconclusive*: pure, no I/O.
+
+The rule (one for all promises): the limit is the promised bound loosened by 5 %. *kept*: the whole 95 % interval is on
+the promised side of the limit; *broken*: all of it is beyond; otherwise *inconclusive*. Paired promises are tested
+together, so Holm's adjustment may turn one of them inconclusive.
+"""
+
+import math
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from easymo.proof import comparison
+from easymo.proof.comparison import Estimate
+from easymo.proof.measurement import Measurements, Phase, Round
+from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, Promise
+
+Decision = Literal["kept", "broken", "inconclusive"]
+#: Fewest requests in a round for its percentile to mean anything: about ten beyond a P99, five beyond a P95.
+MINIMUM_REQUESTS = {"p50": 20, "p95": 100, "p99": 1000}
+SIGNIFICANCE = 0.05
+
+
+class Verdict(Struct, frozen=True):
+    """One promise judged. ``interval`` (95 %) is of ``change``, or of ``after`` for a level; None where there is none.
+
+    ``None`` inside the interval is an open end (the top step of the capacity search still held).
+    """
+
+    id: str
+    claim: str
+    source: str
+    unit: str
+    before: float | None
+    after: float | None
+    change: float | None
+    interval: list[float | None] | None
+    verdict: Decision
+    basis: Literal["measured", "simulated", "observed"]
+    kind: str
+    metric: str
+    limit: float
+    reason: str
+    p_sign_flip: float | None = None
+
+
+class _Paired(Struct, frozen=True):
+    verdict: Verdict
+    p_limit: float
+
+
+def decide(promise: Promise, interval: Estimate) -> Decision:
+    """The rule itself, on the interval of the bounded quantity."""
+    low, high = promise.holds(interval.lo), promise.holds(interval.hi)
+    if low and high:
+        return "kept"
+    return "inconclusive" if low or high else "broken"
+
+
+def judge(
+    promises: list[Promise], measured: Measurements, before: str, after: str, aa: tuple[Phase, Phase]
+) -> list[Verdict]:
+    """Judge every promise on arms ``before`` and ``after``; ``aa`` names the two stages of the A/A pair set."""
+    verdicts: list[Verdict | _Paired] = []
+    for promise in promises:
+        if promise.metric == "capacity_rps":
+            verdicts.append(_capacity(promise, measured, before, after))
+        elif rate := ERROR_RATIO.match(promise.metric):
+            verdicts.append(_errors(promise, measured, before, after, float(rate[1])))
+        else:
+            verdicts.append(_paired(promise, measured, before, after, aa))
+    return _with_holm(verdicts)
+
+
+def aa_interval(measured: Measurements, arm: str, aa: tuple[Phase, Phase], metric: str) -> Estimate | None:
+    """Change between two sets of rounds of the *same* arm: what the machine's noise alone can do to ``metric``."""
+    first, second = (_values(measured.of(arm, phase), metric) for phase in aa)
+    if first is None or second is None or len(first) < 2 or len(first) != len(second):
+        return None
+    return comparison.relative_change(first, second)
+
+
+def _value(round_: Round, metric: str) -> float | None:
+    if latency := LATENCY.match(metric):
+        percentile, request = latency[1], latency[2]
+        enough = round_.requests(request) >= MINIMUM_REQUESTS[percentile]
+        return round_.latency_ms(percentile, request) if enough else None
+    value = getattr(round_.resources, metric)
+    if metric == "db_statements_per_request" and value is not None:
+        return float(max(value, 0.5 / max(round_.requests(), 1)))  # below one statement in the round; log needs > 0
+    return None if value is None else float(value)
+
+
+def _values(rounds: list[Round], metric: str) -> list[float] | None:
+    values = [_value(r, metric) for r in rounds]
+    return None if any(v is None or not 0 < v < math.inf for v in values) else [v for v in values if v is not None]
+
+
+def _undecided(promise: Promise, reason: str, before: float | None = None, after: float | None = None) -> Verdict:
+    change = after / before - 1 if before and after is not None else None
+    return _verdict(promise, before, after, change, None, "inconclusive", reason)
+
+
+def _verdict(
+    promise: Promise,
+    before: float | None,
+    after: float | None,
+    change: float | None,
+    interval: Estimate | None,
+    decision: Decision,
+    reason: str,
+    p_sign_flip: float | None = None,
+) -> Verdict:
+    ends: list[float | None] | None = None
+    if interval is not None:
+        ends = [None if math.isinf(end) else end for end in (interval.lo, interval.hi)]
+    return Verdict(
+        id=promise.id,
+        claim=promise.claim,
+        source=promise.source,
+        unit=promise.unit,
+        before=before,
+        after=after,
+        change=change,
+        interval=ends,
+        verdict=decision,
+        basis="measured",
+        kind=promise.kind,
+        metric=promise.metric,
+        limit=promise.limit,
+        reason=reason,
+        p_sign_flip=p_sign_flip,
+    )
+
+
+def _paired(
+    promise: Promise, measured: Measurements, before: str, after: str, aa: tuple[Phase, Phase]
+) -> Verdict | _Paired:
+    pairs = _complete_pairs(measured, before, after)
+    if len(pairs) < 2:
+        return _undecided(promise, "fewer than two complete pairs of rounds")
+    first, second = (_values([pair[side] for pair in pairs], promise.metric) for side in (0, 1))
+    if first is None or second is None:
+        return _undecided(promise, _why_no_value(promise, [r for pair in pairs for r in pair]))
+    change = comparison.relative_change(first, second)
+    levels = [comparison.geometric_level(side) for side in (first, second)]
+    interval = change if promise.kind == "change" else levels[1]
+    logs = comparison.log_ratios(first, second)
+    sign_flip = comparison.sign_flip_p(logs)
+    noise = aa_interval(measured, before, aa, promise.metric)
+    decision, reason = decide(promise, interval), f"{len(pairs)} pairs"
+    if noise is not None and (noise.lo > DELTA or noise.hi < -DELTA):
+        decision = "inconclusive"
+        reason = f"the same arm differed from itself by {noise.lo:+.0%} to {noise.hi:+.0%}: the machine was not steady"
+    verdict = _verdict(promise, levels[0].value, levels[1].value, change.value, interval, decision, reason, sign_flip)
+    tested, reference = (
+        (logs, math.log1p(promise.limit))
+        if promise.kind == "change"
+        else ([math.log(v) for v in second], math.log(promise.limit) if promise.limit > 0 else -math.inf)
+    )
+    return _Paired(verdict, comparison.p_against(tested, reference))
+
+
+def _complete_pairs(measured: Measurements, before: str, after: str) -> list[tuple[Round, Round]]:
+    firsts = {r.pair: r for r in measured.of(before, "compare")}
+    seconds = {r.pair: r for r in measured.of(after, "compare")}
+    return [(firsts[pair], seconds[pair]) for pair in sorted(firsts.keys() & seconds.keys())]
+
+
+def _why_no_value(promise: Promise, rounds: list[Round]) -> str:
+    if latency := LATENCY.match(promise.metric):
+        percentile, request = latency[1], latency[2]
+        fewest = min(r.requests(request) for r in rounds)
+        if request and not any(r.requests(request) for r in rounds):
+            return f"the scenario has no request named {request!r}"
+        return f"a round had {fewest} requests; {percentile.upper()} needs {MINIMUM_REQUESTS[percentile]:,} in each"
+    return f"{promise.metric} could not be measured on this server"
+
+
+def _with_holm(verdicts: list[Verdict | _Paired]) -> list[Verdict]:
+    paired = [v for v in verdicts if isinstance(v, _Paired)]
+    adjusted = iter(comparison.holm([v.p_limit for v in paired]))
+    final: list[Verdict] = []
+    for entry in verdicts:
+        if not isinstance(entry, _Paired):
+            final.append(entry)
+        elif (p := next(adjusted)) > SIGNIFICANCE and entry.verdict.verdict != "inconclusive":
+            reason = (
+                f"{entry.verdict.reason}; not decided after Holm's adjustment over {len(paired)} promises (p = {p:.3f})"
+            )
+            final.append(structs.replace(entry.verdict, verdict="inconclusive", reason=reason))
+        else:
+            final.append(entry.verdict)
+    return final
+
+
+def _capacity(promise: Promise, measured: Measurements, before: str, after: str) -> Verdict:
+    if before not in measured.capacity or after not in measured.capacity:
+        return _undecided(promise, "the capacity of both arms was not measured")
+    first, second = measured.capacity[before], measured.capacity[after]
+    if first.held_rps <= 0:
+        return _undecided(promise, "the baseline held no step at all", after=second.held_rps)
+    top = second.failed_rps if second.failed_rps is not None else math.inf
+    level = Estimate(second.held_rps, second.held_rps, top)
+    low = second.held_rps / first.failed_rps - 1 if first.failed_rps is not None else -1.0
+    change = Estimate(second.held_rps / first.held_rps - 1, low, top / first.held_rps - 1)
+    interval = change if promise.kind == "change" else level
+    reason = "last step held to first step failed"
+    return _verdict(promise, first.held_rps, second.held_rps, change.value, interval, decide(promise, interval), reason)
+
+
+def _errors(promise: Promise, measured: Measurements, before: str, after: str, rate: float) -> Verdict:
+    first, second = (measured.of(arm, "stress", rate) for arm in (before, after))
+    if not first or not second:
+        return _undecided(promise, f"no stress round at {rate:g} requests/s that counts")
+    ratios = [[r.load.error_ratio for r in rounds] for rounds in (first, second)]
+    means = [sum(side) / len(side) for side in ratios]
+    change = means[1] / means[0] - 1 if means[0] else None
+    if promise.kind == "change":
+        if change is None:
+            return _undecided(promise, "the baseline had no errors, so no change of them can be stated", *means)
+        changes = [b / a - 1 for a, b in zip(*ratios, strict=False) if a]
+        interval = Estimate(change, min(changes), max(changes))
+    else:
+        interval = Estimate(means[1], min(ratios[1]), max(ratios[1]))
+    reason = f"{len(second)} stress round{'s' if len(second) > 1 else ''} of each arm"
+    return _verdict(promise, means[0], means[1], change, interval, decide(promise, interval), reason)

@@ -1,0 +1,42 @@
+"""Numbers and verdicts in words, the same ones in the terminal, the report and the documents."""
+
+from easymo.proof.verdicts import Verdict
+
+
+def amount(value: float | None, unit: str) -> str:
+    """``value`` with its unit, to three significant digits; an en dash where there is none."""
+    if value is None:
+        return "–"
+    if unit == "ratio":
+        return f"{value * 100:.2g} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
+    if unit == "bytes":
+        return f"{value / 1e6:.0f} MB"
+    if unit == "requests/s":
+        return f"{value:,.0f}/s"
+    suffix = {"ms": " ms", "cores": " cores"}.get(unit, "")
+    if unit == "connections":
+        return f"{value:.1f}"
+    return f"{_three_digits(value)}{suffix}"
+
+
+def percent(change: float | None) -> str:
+    """A change as a signed percentage; large growth as a factor."""
+    if change is None:
+        return "–"
+    return f"×{change + 1:.1f}" if change >= 2 else f"{change * 100:+.0f} %".replace("-", "−")
+
+
+def interval(verdict: Verdict) -> str:
+    """The 95 % interval of the bounded quantity, or why there is none."""
+    if verdict.interval is None:
+        return "–"
+    low, high = verdict.interval
+    if verdict.kind == "change":
+        return f"{percent(low)} … {'open' if high is None else percent(high)}"
+    return f"{amount(low, verdict.unit)} … {'open' if high is None else amount(high, verdict.unit)}"
+
+
+def _three_digits(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
