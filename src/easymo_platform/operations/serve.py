@@ -1,0 +1,115 @@
+"""`python -m easymo_platform serve`: run one service in this process."""
+
+import argparse
+import asyncio
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+import uvicorn
+import uvloop
+from litestar import Litestar
+
+from easymo_platform.operations.errors import OperationError
+from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.logs import configure_logs
+from easymo_platform.runtime.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class ServiceEntry:
+    """A service of the platform: the module whose ``create(environ)`` builds it, its usual port, a request to try."""
+
+    module: str
+    port: int
+    example: str
+
+
+LISTENING = "listening"
+"""Event of the log line that a service writes once it is ready; its ``url`` is the address."""
+
+SERVICES: Mapping[str, ServiceEntry] = {
+    "voice-bridge": ServiceEntry("easymo_platform.voice_bridge.app", 4405, "/analytics/live-calls?limit=5"),
+}
+
+
+def serve(name: str, host: str, port: int | None, environ: Mapping[str, str]) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests under way are finished first.
+
+    Raises:
+        OperationError: for a port that is taken, settings that cannot work, or no database.
+    """
+    entry = SERVICES[name]
+    # Imported here: a service need not load what the others stand on.
+    create = cast(Callable[[Mapping[str, str]], Litestar], importlib.import_module(entry.module).create)
+    try:
+        app = create(environ)
+    except SettingsError as error:
+        raise OperationError(f"{name} cannot start: {error}") from error
+    configure_logs(name, app.state.runtime.settings.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Before and after uvicorn's own handlers, which finish the requests under way and then raise the signal again.
+        signal.signal(number, lambda *_: sys.exit(0))
+    with listen(name, host, entry.port if port is None else port) as listener:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(app, listener))
+        except DatabaseError as error:
+            raise OperationError(f"{name} cannot start: {error}") from error
+
+
+async def _serve(app: Litestar, listener: socket.socket) -> None:
+    """Connect first, accept requests, stop accepting, disconnect last."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=app.state.runtime.settings.shutdown_grace_s,
+    )
+    async with app.lifespan():
+        address = listener.getsockname()
+        host = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
+        structlog.get_logger(__name__).info(LISTENING, url=f"http://{host}:{address[1]}")
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def listen(name: str, host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises :class:`OperationError` when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OperationError(
+            f"{name} cannot listen on {host}:{port}: {error.strerror}. "
+            "Stop what uses the port, or choose another with --port."
+        ) from error
+
+
+def main(arguments: list[str]) -> int:
+    """Parse and serve. Returns 0 after SIGTERM or Ctrl-C, 1 when the service cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m easymo_platform serve",
+        description="Run one service until SIGTERM or Ctrl-C. Reads DATABASE_URL, REDIS_URL, REDIS_ENABLED, "
+        "DATABASE_POOL_SIZE, LOG_LEVEL, SHUTDOWN_GRACE_S and the service's own settings from the environment.",
+        epilog="Example: DATABASE_URL=postgresql://localhost/easymo python -m easymo_platform serve voice-bridge",
+    )
+    parser.add_argument("name", choices=SERVICES, metavar="NAME", help=", ".join(SERVICES))
+    parser.add_argument("--port", type=int, help="default: the service's usual port; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        serve(options.name, options.host, options.port, os.environ)
+    except OperationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

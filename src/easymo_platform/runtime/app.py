@@ -1,0 +1,87 @@
+"""The application every service is built from: routes of its own plus health, metrics, cache figures and errors."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
+
+from easymo.cache import CacheService
+from easymo_platform.runtime.database import Database
+from easymo_platform.runtime.errors import EXCEPTION_HANDLERS
+from easymo_platform.runtime.metrics import Metrics
+from easymo_platform.runtime.observe import Observed
+from easymo_platform.runtime.operational import OPERATIONAL_ROUTES
+from easymo_platform.runtime.settings import Settings
+from easymo_platform.runtime.statements import read_statements
+
+REQUEST_MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a service has at hand while it runs; routes find it as ``request.app.state.runtime``."""
+
+    service: str
+    settings: Settings
+    metrics: Metrics
+    database: Database
+    cache: CacheService
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, service: str, settings: Settings, queries: Path) -> "Runtime":
+        """The runtime of one process. Nothing is connected before the application starts."""
+        metrics = Metrics(service)
+        statements = read_statements(queries)
+        database = Database(settings.database_url, settings.database_pool_size, service, statements, metrics)
+        cache = CacheService(settings.redis_url if settings.redis_enabled else None)
+        return cls(service, settings, metrics, database, cache)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Database and cache, open."""
+        await self.database.open()
+        try:
+            async with self.cache:
+                yield
+        finally:
+            await self.database.close()
+
+
+def create_app(
+    runtime: Runtime,
+    routes: Sequence[ControllerRouterHandler],
+    state: object,
+    background: Callable[[], AbstractAsyncContextManager[None]],
+) -> Litestar:
+    """The ASGI application of a service.
+
+    ``state`` is handed to the service's routes as ``request.app.state.service``; ``background`` is entered after
+    database and cache are open and left before they close.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with runtime.connected(), background():
+            yield
+
+    app = Litestar(
+        route_handlers=[*routes, *OPERATIONAL_ROUTES],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=[lifespan],
+        request_max_body_size=REQUEST_MAX_BYTES,
+        openapi_config=OpenAPIConfig(
+            title=runtime.service, version="1", path="/schema", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+        ),
+        logging_config=None,
+    )
+    app.state.runtime = runtime
+    app.state.service = state
+    app.asgi_handler = Observed(app.asgi_handler, runtime.metrics)
+    return app

@@ -1,0 +1,84 @@
+"""Structured logs: one JSON object a line on stderr, with the request id and without personal data."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+import structlog
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Id of the request under way in this task; empty outside of requests."""
+
+_PHONE = re.compile(r"(?<![\w-])(\+?\d{3})\d{4,10}(\d{2})(?![\w-])")
+
+
+def mask_phone_numbers(text: str) -> str:
+    """``text`` with every phone number cut down to its country prefix and last two digits (``+250…43``)."""
+    return _PHONE.sub(r"\1…\2", text)
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_phone_numbers(value)
+    if isinstance(value, dict):
+        return {key: _mask(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mask(item) for item in value]
+    return value
+
+
+def _without_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        if key != "timestamp":
+            event[key] = _mask(event[key])
+    return event
+
+
+def _with_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if current := request_id.get():
+        event["request_id"] = current
+    return event
+
+
+def _encode(event: Any, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Send structlog's and the standard library's records (uvicorn's, asyncpg's) to stderr in the same form."""
+
+    def _with_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_service,
+        _with_request_id,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _without_personal_data,
+                structlog.processors.JSONRenderer(serializer=_encode),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())

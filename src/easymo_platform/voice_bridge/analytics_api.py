@@ -1,0 +1,58 @@
+"""Routes of the dashboard."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from easymo_platform.runtime.errors import DATABASE_ERROR
+from easymo_platform.voice_bridge.analytics import VoiceReport, Window
+from easymo_platform.voice_bridge.api import bridge
+from easymo_platform.voice_bridge.model import CallStatus
+from easymo_platform.voice_bridge.strategies import VoiceStrategies
+
+AnyRequest = Request[Any, Any, Any]
+_UNAVAILABLE = {DATABASE_ERROR: ("analytics_unavailable", 500)}
+
+
+@get("/analytics/live-calls", summary="Calls under way, newest first, at most 10 s old", opt=_UNAVAILABLE)
+async def live_calls(
+    request: AnyRequest,
+    limit: Annotated[int, Parameter(ge=1, le=100)] = 15,
+    status: Literal["active"] | None = None,
+) -> Response[bytes]:
+    voice = bridge(request)
+    if status == "active":
+        return await voice.cached(request, VoiceStrategies.active_calls(limit), lambda: voice.active_calls(limit))
+    return await voice.cached(request, VoiceStrategies.live_calls(limit), lambda: voice.live_calls(limit))
+
+
+@get("/analytics/dashboard", summary="Calls, messages, failures and revenue, at most 5 minutes old", opt=_UNAVAILABLE)
+async def dashboard(request: AnyRequest, window: Window = "24h") -> Response[bytes]:
+    voice = bridge(request)
+    key = VoiceStrategies.analytics("dashboard", window)
+    return await voice.cached(request, key, lambda: voice.analytics.dashboard(window))
+
+
+@get("/analytics/transactions", summary="Transactions of the last 30 days, at most 5 minutes old", opt=_UNAVAILABLE)
+async def transaction_overview(
+    request: AnyRequest, limit: Annotated[int, Parameter(ge=1, le=50)] = 50
+) -> Response[bytes]:
+    voice = bridge(request)
+    key = VoiceStrategies.analytics("transactions", limit)
+    return await voice.cached(request, key, lambda: voice.analytics.transactions(limit))
+
+
+@get("/analytics/voice", summary="Calls by status, time and text, with totals", opt=_UNAVAILABLE)
+async def voice(
+    request: AnyRequest,
+    status: CallStatus | None = None,
+    since: Annotated[datetime | None, Parameter(query="from")] = None,
+    until: Annotated[datetime | None, Parameter(query="to")] = None,
+    search: Annotated[str | None, Parameter(min_length=1, max_length=64)] = None,
+) -> VoiceReport:
+    return await bridge(request).analytics.voice(status, since, until, search)
+
+
+ANALYTICS_ROUTES = (live_calls, dashboard, transaction_overview, voice)

@@ -1,0 +1,141 @@
+"""Routes about calls, and the provider's callback."""
+
+from typing import Annotated, Any, cast
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+
+from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
+from easymo_platform.voice_bridge.analytics import TransactionList
+from easymo_platform.voice_bridge.model import (
+    CallbackOutcome,
+    CallbackResult,
+    Captured,
+    ConsentRecord,
+    OutboundCall,
+    PlacedCall,
+    Segments,
+    StatusChange,
+    StatusResult,
+    Stored,
+    TwilioStatus,
+    status_from_twilio,
+)
+from easymo_platform.voice_bridge.service import VoiceBridge
+from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
+
+AnyRequest = Request[Any, Any, Any]
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key again returns the same call. "
+        "The call's id is the UUIDv5 of easymo:calls/outbound:<key> in the URL namespace.",
+    ),
+]
+
+
+def bridge(request: AnyRequest) -> VoiceBridge:
+    """The service's parts, built once per process."""
+    return cast(VoiceBridge, request.app.state.service)
+
+
+@post("/calls/outbound", summary="Place a call", opt={DATABASE_ERROR: ("voice_call_create_failed", 502)})
+async def place_call(request: AnyRequest, data: OutboundCall, idempotency_key: IdempotencyKey = None) -> PlacedCall:
+    return await bridge(request).place_call(data, idempotency_key)
+
+
+@get("/calls/{call_id:uuid}", summary="Everything stored about a call")
+async def call_by_id(request: AnyRequest, call_id: UUID) -> Response[bytes]:
+    voice = bridge(request)
+    return await voice.cached(request, VoiceStrategies.voice_call(call_id), lambda: voice.store.by_id(call_id))
+
+
+@get("/calls", summary="The newest 50 calls to a number or of a user")
+async def calls(
+    request: AnyRequest,
+    number: Annotated[str | None, Parameter(min_length=3, max_length=256)] = None,
+    user_id: UUID | None = None,
+) -> Response[bytes]:
+    voice = bridge(request)
+    if number is not None and user_id is None:
+        # A plus sign that the client did not encode arrives as a space.
+        to = "+" + number[1:] if number[0] == " " else number
+        return await voice.cached(
+            request, VoiceStrategies.calls_to_number(in_a_key(to)), lambda: voice.store.to_number(to)
+        )
+    if user_id is not None and number is None:
+        return await voice.cached(request, VoiceStrategies.calls_of_user(user_id), lambda: voice.store.of_user(user_id))
+    raise ServiceError(400, "invalid_query", "Pass either number or user_id.")
+
+
+@get("/transactions", summary="The newest 50 transactions of a user")
+async def transactions(request: AnyRequest, user_id: UUID) -> TransactionList:
+    return await bridge(request).analytics.transactions_of_user(user_id)
+
+
+@post("/calls/{call_id:uuid}/status", status_code=200, summary="Move a call through its life cycle")
+async def change_status(request: AnyRequest, call_id: UUID, data: StatusChange) -> StatusResult:
+    return await bridge(request).change_status(call_id, data.status)
+
+
+@post(
+    "/calls/{call_id:uuid}/consent",
+    status_code=200,
+    summary="Record that the callee agreed",
+    opt={DATABASE_ERROR: ("consent_persist_failed", 500)},
+)
+async def record_consent(request: AnyRequest, call_id: UUID, data: ConsentRecord) -> Stored:
+    await bridge(request).store.record_consent(call_id, data)
+    return Stored()
+
+
+@post(
+    "/calls/{call_id:uuid}/segments",
+    status_code=200,
+    summary="Store a piece of transcript",
+    opt={DATABASE_ERROR: ("segments_persist_failed", 500)},
+)
+async def capture_segments(request: AnyRequest, call_id: UUID, data: Segments) -> Captured:
+    await bridge(request).store.capture(call_id, data)
+    return Captured(count=len(data.segments), locale=data.locale)
+
+
+@post("/webhooks/twilio/voice-status", status_code=200, summary="Twilio's status callback (a form)")
+async def twilio_status(request: AnyRequest) -> CallbackResult:
+    form = _form(await request.body())
+    try:
+        callback = msgspec.convert(form, TwilioStatus, strict=False)
+    except msgspec.ValidationError as error:
+        raise ServiceError(400, "invalid_payload", f"The callback is malformed: {error}.") from error
+    status = status_from_twilio(callback.call_status)
+    if status is None:
+        return CallbackResult(CallbackOutcome.IGNORED)
+    outcome = await bridge(request).store.apply_callback(
+        callback.call_sid, status, callback.sequence_number, callback.call_duration, form
+    )
+    return CallbackResult(outcome)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
+    except ValueError as error:
+        raise ServiceError(400, "invalid_payload", "The callback is no form in UTF-8.") from error
+
+
+CALL_ROUTES = (
+    place_call,
+    call_by_id,
+    calls,
+    transactions,
+    change_status,
+    record_consent,
+    capture_segments,
+    twilio_status,
+)

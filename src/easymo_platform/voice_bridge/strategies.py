@@ -1,0 +1,55 @@
+"""What voice-bridge caches beside the shared strategies, and the one place that drops it when a call changes.
+
+A user's transactions are not cached: they are written by systems that tell us nothing, and a balance must be true.
+"""
+
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Protocol
+
+from easymo.cache import Strategy
+from easymo_platform.runtime.strategies import CacheStrategies
+from easymo_platform.voice_bridge.model import ChangedCall
+
+_CALL_EVENTS = ("voice_call.created", "voice_call.status_changed", "voice_call.consent_recorded")
+
+
+class VoiceStrategies(CacheStrategies):
+    """The shared strategies and voice-bridge's own."""
+
+    active_calls = Strategy(
+        name="active_calls",
+        key="active-calls:{limit}",
+        ttl=timedelta(seconds=10),
+        tags=("live-calls",),
+        invalidated_by=_CALL_EVENTS,
+    )
+    calls_of_user = Strategy(
+        name="calls_of_user", key="user-calls:{user_id}", ttl=timedelta(minutes=1), invalidated_by=_CALL_EVENTS
+    )
+    calls_to_number = Strategy(
+        name="calls_to_number", key="number-calls:{number}", ttl=timedelta(minutes=1), invalidated_by=_CALL_EVENTS
+    )
+
+
+def in_a_key(number: str) -> str:
+    """``number`` as it may stand in a cache key: a digest, since keys end up in logs and in redis-cli's output."""
+    return blake2b(number.encode(), digest_size=12).hexdigest()
+
+
+class Later(Protocol):
+    """What :meth:`easymo.cache.CacheService.after_commit` hands out."""
+
+    def delete(self, *keys: object) -> None: ...
+
+    def invalidate_tag(self, *tags: str) -> None: ...
+
+
+def drop_cached(later: Later, call: ChangedCall) -> None:
+    """Drop, once the transaction has committed, every cached value that shows ``call``."""
+    later.delete(
+        VoiceStrategies.voice_call(call_id=call.id), VoiceStrategies.calls_to_number(number=in_a_key(call.to_number))
+    )
+    if call.user_id is not None:
+        later.delete(VoiceStrategies.calls_of_user(user_id=call.user_id))
+    later.invalidate_tag("live-calls")
