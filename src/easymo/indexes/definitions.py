@@ -1,0 +1,124 @@
+"""What an index is, read from the CREATE INDEX that declares it or from `pg_get_indexdef`."""
+
+import msgspec
+
+from easymo.indexes.parser import Node, Tree, deparse, parse
+
+MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: Postgres cuts longer names without an error
+
+# Values of the parser's enumerations SortByDir and SortByNulls.
+_DESCENDING, _NULLS_DEFAULT, _NULLS_FIRST = 3, 1, 2
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One key of an index, most significant first. `text` is a column or an expression as the parser writes it."""
+
+    text: str
+    collation: str = ""
+    operator_class: str = ""
+    descending: bool = False
+    nulls_first: bool = False
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """An index. `predicate`, `schema` and `tablespace` are empty where the statement names none."""
+
+    name: str
+    schema: str
+    table: str
+    keys: tuple[Key, ...]
+    include: tuple[str, ...] = ()
+    predicate: str = ""
+    method: str = "btree"
+    unique: bool = False
+    nulls_not_distinct: bool = False
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+
+    @property
+    def shape(self) -> "Definition":
+        """The definition without its name and place.
+
+        Two shapes are only comparable when both come from `pg_get_indexdef`: Postgres writes `status in ('a', 'b')` as
+        `status = ANY (ARRAY['a'::text, 'b'::text])`, and a column's own collation or operator class as nothing.
+        """
+        return msgspec.structs.replace(self, name="", schema="", table="", tablespace="")
+
+
+def parse_definition(sql: str) -> Definition:
+    """The index that one CREATE INDEX statement makes. Raises ValueError for any other statement."""
+    statement = _index_statement(parse(sql))
+    return Definition(
+        name=statement.idxname,
+        schema=statement.relation.schemaname,
+        table=statement.relation.relname,
+        keys=tuple(_key(node.index_elem) for node in statement.index_params),
+        include=tuple(_element_text(node.index_elem) for node in statement.index_including_params),
+        predicate=_expression_text(statement.where_clause) if statement.HasField("where_clause") else "",
+        method=statement.access_method,
+        unique=statement.unique,
+        nulls_not_distinct=statement.nulls_not_distinct,
+        options=tuple(sorted(_option_text(node) for node in statement.options)),
+        tablespace=statement.table_space,
+    )
+
+
+def concurrent_statement(sql: str) -> str:
+    """The same CREATE INDEX with CONCURRENTLY and without IF NOT EXISTS, which would hide an invalid leftover."""
+    tree = parse(sql)
+    statement = _index_statement(tree)
+    statement.concurrent, statement.if_not_exists = True, False
+    return deparse(tree)
+
+
+def statement_on(sql: str, schema: str, table: str, name: str) -> str:
+    """The same index on another table and by another name, built at once: for trying a declaration out."""
+    tree = parse(sql)
+    statement = _index_statement(tree)
+    statement.concurrent, statement.if_not_exists = False, False
+    statement.relation.schemaname, statement.relation.relname, statement.idxname = schema, table, name
+    statement.relation.inh, statement.table_space = True, ""
+    return deparse(tree)
+
+
+def _index_statement(tree: Tree) -> Node:
+    if len(tree.stmts) != 1 or tree.stmts[0].stmt.WhichOneof("node") != "index_stmt":
+        raise ValueError("expected one CREATE INDEX statement")
+    return tree.stmts[0].stmt.index_stmt
+
+
+def _key(element: Node) -> Key:
+    descending = element.ordering == _DESCENDING
+    return Key(
+        text=_element_text(element),
+        collation=".".join(node.string.sval for node in element.collation),
+        operator_class=".".join(node.string.sval for node in element.opclass),
+        descending=descending,
+        nulls_first=(
+            descending if element.nulls_ordering == _NULLS_DEFAULT else element.nulls_ordering == _NULLS_FIRST
+        ),
+    )
+
+
+def _element_text(element: Node) -> str:
+    return str(element.name) or _expression_text(element.expr)
+
+
+def _expression_text(expression: Node) -> str:
+    tree = parse("select 1")
+    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
+    return deparse(tree).removeprefix("SELECT ")
+
+
+def _option_text(node: Node) -> str:
+    value = node.def_elem.arg
+    match value.WhichOneof("node"):
+        case "integer":
+            text = str(value.integer.ival)
+        case "float":
+            text = str(value.float.fval)
+        case "type_name":  # on, off, auto: words that are not strings to the parser
+            text = ".".join(name.string.sval for name in value.type_name.names)
+        case _:
+            text = str(value.string.sval)
+    return f"{node.def_elem.defname}={text}"

@@ -1,0 +1,69 @@
+"""What can go wrong between an index that a file declares and the same index in a database."""
+
+from pathlib import Path
+
+
+class IndexesError(Exception):
+    """Root of the errors of `easymo.indexes`; the message says what failed, why it matters and what to do."""
+
+
+class SqlFileError(IndexesError):
+    """A file cannot be read as the SQL that was asked for."""
+
+    def __init__(self, path: Path, line: int, reason: str) -> None:
+        super().__init__(f"{path}:{line}: {reason}")
+        self.path, self.line, self.reason = path, line, reason
+
+
+class DeclarationError(IndexesError):
+    """Postgres or a rule of ours refuses a declared index; nothing was built."""
+
+    def __init__(self, index: str, reason: str) -> None:
+        super().__init__(f"Index {index} cannot be built as declared: {reason}")
+        self.index, self.reason = index, reason
+
+
+class DifferentIndexError(IndexesError):
+    """The database has a valid index of the declared name that is not the declared one."""
+
+    def __init__(self, index: str, declared: str, observed: str) -> None:
+        super().__init__(
+            f"The database already has an index {index}, and it is not the declared one.\n"
+            f"  declared: {declared}\n"
+            f"  in place: {observed}\n"
+            "Queries may depend on it, so it stays: rename one of the two, or pass replace to drop and rebuild it."
+        )
+        self.index, self.declared, self.observed = index, declared, observed
+
+
+class AnotherRunError(IndexesError):
+    """Another apply or rollback works on this database; two would drop each other's unfinished indexes."""
+
+    def __init__(self, pid: int | None) -> None:
+        holder = f"backend {pid}" if pid else "another session"
+        super().__init__(
+            f"Another run changes indexes in this database ({holder}): nothing was done; try again when it has ended."
+        )
+        self.pid = pid
+
+
+class LockError(IndexesError):
+    """An index could not get its lock in any of the attempts."""
+
+    def __init__(self, index: str, attempts: int, blockers: list[str]) -> None:
+        by = f" Now in the way: {'; '.join(blockers)}." if blockers else ""
+        super().__init__(
+            f"Index {index} waited for a lock in {attempts} attempts and gave up.{by} "
+            "A transaction stays open on the table or a snapshot is held: end it, or allow more attempts."
+        )
+        self.index, self.attempts, self.blockers = index, attempts, blockers
+
+
+class BuildError(IndexesError):
+    """Postgres broke off the build or the drop of an index."""
+
+    def __init__(self, index: str, reason: str) -> None:
+        super().__init__(
+            f"Index {index} was not finished: {reason}. Run again when that is mended: it repairs what is left."
+        )
+        self.index, self.reason = index, reason

@@ -1,0 +1,127 @@
+"""The indexes that a database has, as its catalogue tells."""
+
+from typing import TypeAlias
+
+import asyncpg
+import msgspec
+
+from easymo.indexes.definitions import Definition, parse_definition, statement_on
+from easymo.indexes.errors import DeclarationError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+_INDEX = """
+select
+  c.oid,
+  n.nspname as schema,
+  c.relname as name,
+  t.relname as table_name,
+  pg_get_indexdef(c.oid) as definition,
+  i.indisvalid as valid,
+  pg_relation_size(c.oid) as size_bytes,
+  coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
+  exists (select from pg_constraint where conindid = c.oid) as backs_constraint
+from pg_index i
+join pg_class c on c.oid = i.indexrelid
+join pg_class t on t.oid = i.indrelid
+join pg_namespace n on n.oid = c.relnamespace
+"""
+_TABLE = """
+select n.nspname as schema, c.relname as name, c.relkind::text as kind
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.oid = to_regclass($1)
+"""
+_PARTITIONED, _TEMPORARY_SCHEMA, _COPY = "p", "pg_temp", "easymo_declared"
+_INDEXABLE = {"r", "m", _PARTITIONED}
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """One index of a database. What a broken-off build leaves is not `valid`: it costs writes and serves no read."""
+
+    oid: int
+    schema: str
+    name: str
+    table: str
+    definition: str
+    valid: bool
+    size_bytes: int
+    comment: str
+    backs_constraint: bool
+
+    @property
+    def shape(self) -> Definition:
+        """What the index is, without its name and place."""
+        return parse_definition(self.definition).shape
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Where a declared index goes, with the schema that the search path gives."""
+
+    schema: str
+    name: str
+    partitioned: bool
+
+
+async def observed_index(connection: Connection, schema: str, name: str) -> Observed | None:
+    """The index of that name, or None."""
+    rows = await connection.fetch(f"{_INDEX} where n.nspname = $1 and c.relname = $2", schema, name)
+    return _observed(rows[0]) if rows else None
+
+
+async def observed_indexes(connection: Connection, schema: str, table: str) -> list[Observed]:
+    """All indexes of a table, by name."""
+    rows = await connection.fetch(f"{_INDEX} where n.nspname = $1 and t.relname = $2 order by 3", schema, table)
+    return [_observed(row) for row in rows]
+
+
+async def find_table(connection: Connection, definition: Definition) -> Table:
+    """The table of a declared index. Raises DeclarationError when there is none that could have an index."""
+    name = ".".join(quote(part) for part in (definition.schema, definition.table) if part)
+    row = await connection.fetchrow(_TABLE, name)
+    if row is None or row["kind"] not in _INDEXABLE:
+        raise DeclarationError(
+            definition.name, f"the database has no table {name}; run the migrations before it first."
+        )
+    return Table(schema=row["schema"], name=row["name"], partitioned=row["kind"] == _PARTITIONED)
+
+
+async def declared_shape(connection: Connection, name: str, statement: str, table: Table) -> Definition:
+    """What Postgres makes of a declaration, comparable with `Observed.shape`.
+
+    It is tried out on an empty temporary copy of the table in a transaction that is rolled back. Raises
+    DeclarationError with what Postgres says when it refuses the index.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(f"create temp table {_COPY} (like {quote(table.schema)}.{quote(table.name)})")
+        await connection.execute(statement_on(statement, _TEMPORARY_SCHEMA, _COPY, name))
+        text = await connection.fetchval(
+            f"select pg_get_indexdef(indexrelid) from pg_index where indrelid = '{_TEMPORARY_SCHEMA}.{_COPY}'::regclass"
+        )
+    except asyncpg.LockNotAvailableError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise DeclarationError(name, f"Postgres says: {error}.") from error
+    finally:
+        await transaction.rollback()
+    return parse_definition(text).shape
+
+
+def quote(identifier: str) -> str:
+    """An identifier as it may stand in a statement."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _observed(row: asyncpg.Record) -> Observed:
+    return Observed(
+        oid=row["oid"],
+        schema=row["schema"],
+        name=row["name"],
+        table=row["table_name"],
+        definition=row["definition"],
+        valid=row["valid"],
+        size_bytes=row["size_bytes"],
+        comment=row["comment"],
+        backs_constraint=row["backs_constraint"],
+    )
