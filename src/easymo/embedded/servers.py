@@ -1,9 +1,7 @@
 """The user's own server where an address names one, an embedded one where none does."""
 
-import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from easymo.embedded.errors import AddressError, ServerLostError
@@ -13,37 +11,8 @@ from easymo.embedded.valkey import Valkey
 _CONNECT_TIMEOUT_S = 5.0
 
 
-class CacheServer(Protocol):
-    """A running Redis or Valkey."""
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-
-    @property
-    def embedded(self) -> bool:
-        """Whether it is ours, with nobody else's data in it."""
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, None when it is the user's own."""
-
-    def alive(self) -> bool:
-        """Whether it still runs: by its process if it is ours, by a connection if it is the user's."""
-
-    def check(self) -> None:
-        """Raise ServerLostError when it does not."""
-
-
-class DatabaseServer(CacheServer, Protocol):
-    """A running Postgres."""
-
-    def database_url(self, name: str) -> str:
-        """Address of another database of the same server, whether it exists or not."""
-
-
 class GivenServer:
-    """The user's own server: it is used, never started or stopped."""
+    """The user's own server: it is used, never started or stopped. `pid` is None: it may be on another machine."""
 
     embedded = False
     pid: int | None = None
@@ -53,7 +22,7 @@ class GivenServer:
         self._place = _place(url, schemes, default_port)
 
     def database_url(self, name: str) -> str:
-        """The user's address with another database in it."""
+        """The address with another database in it."""
         parts = urlsplit(self.url)
         query = [pair for pair in parse_qsl(parts.query, True) if pair[0] not in ("dbname", "database")]
         tail = f"?{urlencode(query)}" if query else ""
@@ -61,14 +30,14 @@ class GivenServer:
 
     def alive(self) -> bool:
         """Whether it accepts a connection."""
-        return not self._refusal()
+        try:
+            self.check()
+        except ServerLostError:
+            return False
+        return True
 
     def check(self) -> None:
         """Raise ServerLostError when it accepts no connection."""
-        if refusal := self._refusal():
-            raise ServerLostError(f"The server at {self._place}", refusal)
-
-    def _refusal(self) -> str:
         try:
             if isinstance(self._place, str):
                 with socket.socket(socket.AF_UNIX) as client:
@@ -77,8 +46,28 @@ class GivenServer:
             else:
                 socket.create_connection(self._place, _CONNECT_TIMEOUT_S).close()
         except OSError as error:
-            return f"it accepts no connection ({error})"
-        return ""
+            name = f"The server at {self._place}"
+            raise ServerLostError(name, f"it accepts no connection ({error})") from error
+
+
+DatabaseServer = Postgres | GivenServer
+CacheServer = Valkey | GivenServer
+
+
+def database_server(url: str | None) -> AbstractContextManager[DatabaseServer]:
+    """The Postgres at `url` (usually the environment's DATABASE_URL), or an embedded one when there is none.
+
+    Raises AddressError when `url` cannot be used, and as `Postgres` does.
+    """
+    return nullcontext(GivenServer(url, ("postgresql", "postgres"), 5432)) if url else Postgres()
+
+
+def cache_server(url: str | None) -> AbstractContextManager[CacheServer]:
+    """The Redis or Valkey at `url` (usually the environment's REDIS_URL), or an embedded one when there is none.
+
+    Raises AddressError when `url` cannot be used, and as `Valkey` does.
+    """
+    return nullcontext(GivenServer(url, ("redis", "rediss", "unix"), 6379)) if url else Valkey()
 
 
 def _place(url: str, schemes: tuple[str, ...], default_port: int) -> str | tuple[str, int]:
@@ -95,23 +84,3 @@ def _place(url: str, schemes: tuple[str, ...], default_port: int) -> str | tuple
         return unquote(parts.path)
     host = query.get("host") or unquote(parts.hostname or "localhost")
     return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
-
-
-@contextlib.contextmanager
-def database_server(url: str | None) -> Iterator[DatabaseServer]:
-    """The Postgres at `url` (usually the environment's DATABASE_URL), or an embedded one when there is none."""
-    if url:
-        yield GivenServer(url, ("postgresql", "postgres"), 5432)
-    else:
-        with Postgres() as server:
-            yield server
-
-
-@contextlib.contextmanager
-def cache_server(url: str | None) -> Iterator[CacheServer]:
-    """The Redis or Valkey at `url` (usually the environment's REDIS_URL), or an embedded one when there is none."""
-    if url:
-        yield GivenServer(url, ("redis", "rediss", "unix"), 6379)
-    else:
-        with Valkey() as server:
-            yield server

