@@ -53,9 +53,6 @@ def serve(name: str, host: str, port: int | None, environ: Mapping[str, str]) ->
     except SettingsError as error:
         raise OperationError(f"{name} cannot start: {error}") from error
     configure_logs(name, app.state.runtime.settings.log_level)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Before and after uvicorn's own handlers, which finish the requests under way and then raise the signal again.
-        signal.signal(number, lambda *_: sys.exit(0))
     with listen(name, host, entry.port if port is None else port) as listener:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -76,11 +73,15 @@ async def _serve(app: Litestar, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=app.state.runtime.settings.shutdown_grace_s,
     )
+    server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # While it connects, and when uvicorn raises the signal again after the last request.
+        signal.signal(number, server.handle_exit)
     async with app.lifespan():
         address = listener.getsockname()
         host = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
         structlog.get_logger(__name__).info(LISTENING, url=f"http://{host}:{address[1]}")
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
 
 
 def listen(name: str, host: str, port: int) -> socket.socket:

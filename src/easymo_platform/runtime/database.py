@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.errors import DatabaseError, ServiceError
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.runtime.statements import Statement
 
@@ -106,6 +106,7 @@ class Database:
 
         Raises:
             DatabaseError: if none came free within :data:`WAIT_FOR_CONNECTION_S`, or if Postgres fails in the block.
+            ServiceError: 400, if a value has no form in Postgres (a NUL in a text, a number out of range).
         """
         assert self._pool is not None, "open() comes first"
         await self._pass_gate()
@@ -115,6 +116,8 @@ class Database:
             async with self._pool.acquire() as connection:
                 session = Session(connection, self._statements, self._metrics)
                 yield session
+        except asyncpg.DataError as error:
+            raise ServiceError(400, "invalid_payload", "The database cannot store one of the values.") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             doing = f"running {session.last}" if session is not None else "connecting"
             raise DatabaseError(f"Postgres failed while {doing}: {error}") from error

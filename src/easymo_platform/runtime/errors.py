@@ -54,15 +54,16 @@ def _database_error(request: Request[Any, Any, Any], error: DatabaseError) -> Re
     )
 
 
-def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[ErrorBody]:
+def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[ErrorBody]:
     """Litestar names the source of each problem; a wrong body is ``invalid_payload``, else ``invalid_query``."""
     problems: list[dict[str, Any]] = list(error.extra) if isinstance(error.extra, list) else []
-    in_body = not problems or any(problem.get("source") in (None, "body") for problem in problems)
+    in_body = (
+        any(problem.get("source") in (None, "body") for problem in problems) if problems else request.method != "GET"
+    )
     details = [{"field": problem.get("key", ""), "problem": problem.get("message", "")} for problem in problems]
+    details = details or [{"field": "", "problem": error.detail}]
     if in_body:
-        return _answer(
-            400, ErrorBody("invalid_payload", "The request body is not what this operation takes.", details or None)
-        )
+        return _answer(400, ErrorBody("invalid_payload", "The request body is not what this operation takes.", details))
     return _answer(400, ErrorBody("invalid_query", "A parameter of the request is missing or malformed.", details))
 
 

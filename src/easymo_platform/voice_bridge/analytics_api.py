@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from easymo_platform.runtime.errors import DATABASE_ERROR
 from easymo_platform.voice_bridge.analytics import VoiceReport, Window
@@ -19,8 +19,8 @@ _UNAVAILABLE = {DATABASE_ERROR: ("analytics_unavailable", 500)}
 @get("/analytics/live-calls", summary="Calls under way, newest first, at most 10 s old", opt=_UNAVAILABLE)
 async def live_calls(
     request: AnyRequest,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 15,
-    status: Literal["active"] | None = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 15,
+    status: FromQuery[Literal["active"] | None] = None,
 ) -> Response[bytes]:
     voice = bridge(request)
     if status == "active":
@@ -29,7 +29,7 @@ async def live_calls(
 
 
 @get("/analytics/dashboard", summary="Calls, messages, failures and revenue, at most 5 minutes old", opt=_UNAVAILABLE)
-async def dashboard(request: AnyRequest, window: Window = "24h") -> Response[bytes]:
+async def dashboard(request: AnyRequest, window: FromQuery[Window] = "24h") -> Response[bytes]:
     voice = bridge(request)
     key = VoiceStrategies.analytics("dashboard", window)
     return await voice.cached(request, key, lambda: voice.analytics.dashboard(window))
@@ -37,7 +37,7 @@ async def dashboard(request: AnyRequest, window: Window = "24h") -> Response[byt
 
 @get("/analytics/transactions", summary="Transactions of the last 30 days, at most 5 minutes old", opt=_UNAVAILABLE)
 async def transaction_overview(
-    request: AnyRequest, limit: Annotated[int, Parameter(ge=1, le=50)] = 50
+    request: AnyRequest, limit: Annotated[int, QueryParameter(ge=1, le=50)] = 50
 ) -> Response[bytes]:
     voice = bridge(request)
     key = VoiceStrategies.analytics("transactions", limit)
@@ -47,10 +47,10 @@ async def transaction_overview(
 @get("/analytics/voice", summary="Calls by status, time and text, with totals", opt=_UNAVAILABLE)
 async def voice(
     request: AnyRequest,
-    status: CallStatus | None = None,
-    since: Annotated[datetime | None, Parameter(query="from")] = None,
-    until: Annotated[datetime | None, Parameter(query="to")] = None,
-    search: Annotated[str | None, Parameter(min_length=1, max_length=64)] = None,
+    status: FromQuery[CallStatus | None] = None,
+    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
+    search: Annotated[str | None, QueryParameter(min_length=1, max_length=64)] = None,
 ) -> VoiceReport:
     return await bridge(request).analytics.voice(status, since, until, search)
 

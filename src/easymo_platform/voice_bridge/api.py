@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
 from easymo_platform.voice_bridge.analytics import TransactionList
@@ -30,8 +30,8 @@ from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
 AnyRequest = Request[Any, Any, Any]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="The same key again returns the same call. "
@@ -46,12 +46,12 @@ def bridge(request: AnyRequest) -> VoiceBridge:
 
 
 @post("/calls/outbound", summary="Place a call", opt={DATABASE_ERROR: ("voice_call_create_failed", 502)})
-async def place_call(request: AnyRequest, data: OutboundCall, idempotency_key: IdempotencyKey = None) -> PlacedCall:
+async def place_call(request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None) -> PlacedCall:
     return await bridge(request).place_call(data, idempotency_key)
 
 
 @get("/calls/{call_id:uuid}", summary="Everything stored about a call")
-async def call_by_id(request: AnyRequest, call_id: UUID) -> Response[bytes]:
+async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[bytes]:
     voice = bridge(request)
     return await voice.cached(request, VoiceStrategies.voice_call(call_id), lambda: voice.store.by_id(call_id))
 
@@ -59,8 +59,8 @@ async def call_by_id(request: AnyRequest, call_id: UUID) -> Response[bytes]:
 @get("/calls", summary="The newest 50 calls to a number or of a user")
 async def calls(
     request: AnyRequest,
-    number: Annotated[str | None, Parameter(min_length=3, max_length=256)] = None,
-    user_id: UUID | None = None,
+    number: Annotated[str | None, QueryParameter(min_length=3, max_length=256)] = None,
+    user_id: FromQuery[UUID | None] = None,
 ) -> Response[bytes]:
     voice = bridge(request)
     if number is not None and user_id is None:
@@ -75,12 +75,12 @@ async def calls(
 
 
 @get("/transactions", summary="The newest 50 transactions of a user")
-async def transactions(request: AnyRequest, user_id: UUID) -> TransactionList:
+async def transactions(request: AnyRequest, user_id: FromQuery[UUID]) -> TransactionList:
     return await bridge(request).analytics.transactions_of_user(user_id)
 
 
 @post("/calls/{call_id:uuid}/status", status_code=200, summary="Move a call through its life cycle")
-async def change_status(request: AnyRequest, call_id: UUID, data: StatusChange) -> StatusResult:
+async def change_status(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[StatusChange]) -> StatusResult:
     return await bridge(request).change_status(call_id, data.status)
 
 
@@ -90,7 +90,7 @@ async def change_status(request: AnyRequest, call_id: UUID, data: StatusChange) 
     summary="Record that the callee agreed",
     opt={DATABASE_ERROR: ("consent_persist_failed", 500)},
 )
-async def record_consent(request: AnyRequest, call_id: UUID, data: ConsentRecord) -> Stored:
+async def record_consent(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[ConsentRecord]) -> Stored:
     await bridge(request).store.record_consent(call_id, data)
     return Stored()
 
@@ -101,7 +101,7 @@ async def record_consent(request: AnyRequest, call_id: UUID, data: ConsentRecord
     summary="Store a piece of transcript",
     opt={DATABASE_ERROR: ("segments_persist_failed", 500)},
 )
-async def capture_segments(request: AnyRequest, call_id: UUID, data: Segments) -> Captured:
+async def capture_segments(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[Segments]) -> Captured:
     await bridge(request).store.capture(call_id, data)
     return Captured(count=len(data.segments), locale=data.locale)
 

@@ -40,16 +40,16 @@ class Sweeper:
             swept += batch
             if batch < SWEEP_BATCH:
                 break
-        self._live.set(await self._store.count_live())
         return swept
 
     async def _sweep_for_ever(self) -> None:
+        due = False  # at the start only the gauge is set: replicas that start together would all sweep
         while True:
-            await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.2))
             try:
-                swept = await self.sweep()
+                if due and (swept := await self.sweep()):
+                    _log.info("stuck_calls_failed", calls=swept)
+                self._live.set(await self._store.count_live())
             except DatabaseError as error:
                 _log.warning("sweep_failed", problem=str(error))
-                continue
-            if swept:
-                _log.info("stuck_calls_failed", calls=swept)
+            due = True
+            await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.2))
