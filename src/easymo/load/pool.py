@@ -1,6 +1,7 @@
 """The open connections to one target: each request takes an idle one or opens one, none waits for another."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 
@@ -35,7 +36,7 @@ class ConnectionPool:
         except TimeoutError as error:
             raise TargetError(self._unreachable(f"no connection within {within_s:g} s")) from error
         except OSError as error:
-            raise TargetError(self._unreachable(error.strerror or str(error))) from error
+            raise TargetError(self._unreachable(_reason(error))) from error
         self._address = first.peer  # resolve the name once
         self._idle.append(first)
         for begin in range(1, count, _OPENED_AT_ONCE):
@@ -113,3 +114,9 @@ class ConnectionPool:
             f"Nothing answers at {self._target.url} ({reason}), so no load was sent: "
             "start the system, or correct the URL."
         )
+
+
+def _reason(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -42,7 +42,7 @@ class Alarm:
 
     def set(self, at_ns: int) -> None:
         """Calls back once at `at_ns`, at once if that is past; an earlier setting is forgotten."""
-        self._setting.value_s, self._setting.value_ns = divmod(at_ns, 1_000_000_000)
+        self._setting.value_s, self._setting.value_ns = divmod(max(at_ns, 1), 1_000_000_000)  # 0 would mean never
         self._libc.timerfd_settime(self._descriptor, _TFD_TIMER_ABSTIME, self._setting_address, None)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a schedule, its warm-up left out. Encodes to JSON and back with `msgspec.json`.
+    """One run of a schedule, its warm-up left out (only `sent` counts it too). Encodes to JSON and back with msgspec.
 
     `latency_ms` is counted from the *intended* time, `service_ms` from when the generator acted on the request;
     `lateness_ms` is what lies between: the generator's own delay. Latency and service time cover the answers that were
@@ -57,6 +57,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     duration_s: float
     requests: int
+    sent: int
     rate_rps: float = 0.0
     goodput_rps: float = 0.0
     error_ratio: float = 0.0
@@ -139,6 +140,7 @@ def summarise(schedule: Schedule, observed: Observations, priority: str = "norma
         salt=schedule.salt,
         duration_s=schedule.duration_s,
         requests=len(counted),
+        sent=len(schedule.due_ms),
         errors=_sorted(Counter(error for place in counted if (error := ledger.error(place)))),
         statuses=_sorted(Counter("429" if status == 429 else f"{status // 100}xx" for status in answers)),
         latency_ms=distribution(ledger.latency_ns(place) for place in ledger.timed(counted)),
@@ -166,6 +168,7 @@ def merge(results: Sequence[LoadResult]) -> LoadResult:
         salt=first.salt,
         duration_s=max(result.duration_s for result in results),
         requests=sum(result.requests for result in results),
+        sent=sum(result.sent for result in results),
         errors=_sorted(sum((Counter(result.errors) for result in results), Counter())),
         statuses=_sorted(sum((Counter(result.statuses) for result in results), Counter())),
         latency_ms=add(result.latency_ms for result in results),

@@ -1,0 +1,112 @@
+"""Runs in processes of their own: an exact sum, errors that come back as errors, and how accurate it all is."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from easymo.load import Job, LoadError, LoadResult, ScenarioError, Stage, TargetError, run_process, schedule_of
+from tests.load import freezing_server
+from tests.load.http_server import always_ok, serving
+
+SCENARIO = """
+from easymo.load import Call, Request, Scenario
+print("a scenario may print")
+scenario = Scenario([
+    Request("read", 3, lambda rng: Call("GET", f"/{rng.randrange(10)}")),
+    Request("write", 1, lambda rng: Call("POST", "/", {"Idempotency-Key": rng.token()}, b"{}")),
+])
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> str:
+    path = tmp_path / "scenario.py"
+    path.write_text(SCENARIO)
+    return str(path)
+
+
+def job(scenario: str, url: str, rate_rps: float = 100, duration_s: float = 1.0) -> Job:
+    return Job(scenario=scenario, urls={"": url}, stages=[Stage(rate_rps, duration_s)], seed=1, salt="a", warm_up_s=0.2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_processes_send_the_schedule_once_between_them(scenario: str, processes: int) -> None:
+    async with serving(always_ok) as (target, log):
+        work = job(scenario, target.url)
+        result = await asyncio.to_thread(run_process, work, processes)
+    whole = schedule_of(work)
+    assert len(log.paths) == len(whole.due_ms)
+    assert sorted(log.paths) == sorted(payload.split(b" ")[1].decode() for payload in whole.payloads)
+    assert result.requests == sum(ms >= 200 for ms in whole.due_ms)
+    assert result.errors == {}
+    assert result.latency_ms is not None
+    assert result.latency_ms.count == result.requests
+
+
+async def test_standard_output_holds_the_result_and_nothing_else(scenario: str) -> None:
+    async with serving(always_ok) as (target, _):
+        text = msgspec.json.encode(job(scenario, target.url)).decode()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "easymo.load", text, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        output, complaint = await process.communicate()
+    assert msgspec.json.decode(output, type=LoadResult).seed == 1
+    assert complaint == b"a scenario may print\n"
+
+
+def test_an_unusable_job_comes_back_as_the_error_that_it_is(scenario: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="There is no scenario file"):
+        run_process(job(str(tmp_path / "missing.py"), "http://127.0.0.1:1"))
+    with pytest.raises(TargetError, match=r"Nothing answers at http://127\.0\.0\.1:1 "):
+        run_process(job(scenario, "http://127.0.0.1:1"))
+
+
+def test_a_load_process_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.py"
+    path.write_text("import os, sys\nsys.stderr.write('out of luck')\nsys.stderr.flush()\nos._exit(9)\n")
+    with pytest.raises(LoadError, match="ended with 9 before its result: out of luck"):
+        run_process(job(str(path), "http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["{"], ['{"scenario": "a.py"}'], ["{}", "{}"]])
+def test_a_job_that_cannot_be_read_is_a_usage_error(arguments: list[str]) -> None:
+    process = subprocess.run([sys.executable, "-m", "easymo.load", *arguments], capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stderr.startswith("usage: python -m easymo.load JOB")
+    assert process.stdout == ""
+
+
+@pytest.fixture
+def frozen_now_and_then() -> Iterator[str]:
+    command = [sys.executable, freezing_server.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+@pytest.mark.slow
+def test_p99_of_a_server_that_freezes_is_within_five_percent_of_theory(scenario: str, frozen_now_and_then: str) -> None:
+    """200 ms in 5 s are 4 % of all arrivals; their waits spread evenly over 0–200 ms, so 1 % waits over 150 ms."""
+    work = Job(
+        scenario=scenario,
+        urls={"": frozen_now_and_then},
+        stages=[Stage(1000, 15)],
+        seed=1,
+        arrivals="constant",
+        warm_up_s=0.5,
+    )
+    result = run_process(work)
+    if result.void or result.lateness_ms is None or result.lateness_ms.p99 > 2:
+        print(f"the machine was busy ({result.void or result.lateness_ms}), so once more")
+        result = run_process(work)
+    assert (result.requests, result.errors, result.void) == (15_000, {}, None)
+    assert result.latency_ms is not None
+    assert result.latency_ms.p99 == pytest.approx(150, rel=0.05)
+    assert result.latency_ms.p50 < 5
+    assert result.latency_ms.max == pytest.approx(200, rel=0.1)

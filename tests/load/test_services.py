@@ -1,0 +1,88 @@
+"""The note's load test sends what its table says, and nothing that a healthy system would refuse."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from easymo.load import Schedule, Stage, Target, build_schedule, load_scenario
+from easymo_platform.sample_data import keys
+from easymo_platform.voice_bridge.model import call_id_for, predecessors
+from tests.load import services
+
+ROW = re.compile(r"^\| ([a-z ]+?) +\| (\d+) % ")
+
+
+@pytest.fixture(scope="module")
+def schedule() -> Schedule:
+    scenario = load_scenario(Path(services.__file__))
+    return build_schedule(scenario, {"": Target("127.0.0.1", 4405)}, [Stage(1000, 20)], seed=1, salt="a")
+
+
+def sent(schedule: Schedule, name: str) -> list[str]:
+    """Requests of this name as text."""
+    places = [request.name for request in schedule.requests].index(name)
+    return [p.decode() for kind, p in zip(schedule.kinds, schedule.payloads, strict=True) if kind == places]
+
+
+def test_the_table_in_the_docstring_is_the_mix() -> None:
+    rows = [match.groups() for line in str(services.__doc__).splitlines() if (match := ROW.match(line))]
+    assert [(name, float(share)) for name, share in rows] == [
+        (request.name, request.weight) for request in services.scenario.requests
+    ]
+    assert sum(float(share) for _, share in rows) == 100
+
+
+def test_four_of_five_calls_by_id_are_of_the_last_24_hours(schedule: Schedule) -> None:
+    recent = {str(keys.call_id(number)) for number in keys.recent_calls("note")}
+    asked = [text.split(" ")[1].removeprefix("/calls/") for text in sent(schedule, "call by id")]
+    assert sum(call_id in recent for call_id in asked) / len(asked) == pytest.approx(0.8, abs=0.03)
+
+
+def test_keys_follow_zipfs_law(schedule: Schedule) -> None:
+    count = Counter(text.split(" ")[1] for text in sent(schedule, "calls of a user"))
+    harmonic = sum(1 / rank for rank in range(1, keys.sizes("note").users + 1))
+    for rank in (1, 2, 4):
+        expected = count.total() / rank / harmonic
+        assert count[f"/calls?user_id={keys.user_id(rank - 1)}"] == pytest.approx(expected, abs=4 * expected**0.5)
+
+
+def test_the_last_key_can_be_drawn_and_none_beyond_it() -> None:
+    class Highest(services.ScenarioRandom):
+        def random(self) -> float:
+            return 1 - 2**-53
+
+    assert services.zipf(Highest(1, ""), 1000) == 999
+
+
+def test_a_status_changes_only_for_calls_that_were_placed_well_before(schedule: Schedule) -> None:
+    names = [request.name for request in schedule.requests]
+    seeded = {str(keys.call_id(number)) for number in keys.live_calls("note")}
+    placed: list[str] = []
+    changed: Counter[str] = Counter()
+    for kind, payload in zip(schedule.kinds, schedule.payloads, strict=True):
+        text = payload.decode()
+        if names[kind] == "outbound call":
+            key = re.search(r"Idempotency-Key: (\w+)", text)
+            assert key is not None
+            placed.append(str(call_id_for(key[1])))
+        elif names[kind] == "status change":
+            call_id, status = re.search(r"/calls/(\S+)/status .*\"status\":\"(\w+)\"", text, re.DOTALL).groups()  # type: ignore[union-attr]
+            if call_id in seeded:
+                assert status == "failed"  # can be repeated
+            else:
+                assert call_id in placed[: -services.PLACED_BETWEEN]
+                assert "pending" in predecessors(status)
+                changed[call_id] += 1
+    assert set(changed.values()) == {1}
+    assert len(changed) > 0.9 * len(placed)
+
+
+def test_runs_with_different_salts_place_different_calls_at_the_same_times(schedule: Schedule) -> None:
+    scenario = load_scenario(Path(services.__file__))
+    other = build_schedule(scenario, {"": Target("127.0.0.1", 4405)}, [Stage(1000, 20)], seed=1, salt="b")
+    assert (other.due_ms, other.kinds) == (schedule.due_ms, schedule.kinds)
+    reads = ("live calls", "call by id", "calls of a number", "calls of a user", "transactions", "dashboard")
+    assert all(sent(other, name) == sent(schedule, name) for name in reads)
+    assert not set(sent(other, "outbound call")) & set(sent(schedule, "outbound call"))
