@@ -30,7 +30,7 @@ class Process(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class System(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is measured. ``migrations`` are globs, applied in the order of the file names; ``data`` fills the tables."""
+    """What is measured. ``migrations`` are globs, applied in order, each one's files by name; ``data`` fills them."""
 
     name: str
     migrations: list[str]
@@ -123,9 +123,9 @@ def read_acceptance(path: Path) -> Acceptance:
 
 
 def files_of(patterns: list[str], root: Path) -> list[Path]:
-    """Files that ``patterns`` (globs below ``root``) name, without repeats, ordered by file name."""
-    found = {file for pattern in patterns for file in root.glob(pattern)}
-    return sorted(found, key=lambda file: (file.name, str(file)))
+    """Files below ``root`` that ``patterns`` (globs) name: patterns in their order, each one's files by name."""
+    found = [file for pattern in patterns for file in sorted(root.glob(pattern))]
+    return list(dict.fromkeys(found))
 
 
 def _located(path: Path, lines: dict[toml_lines.Path, int], message: str) -> AcceptanceError:

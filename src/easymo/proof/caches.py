@@ -38,7 +38,7 @@ def _empty_databases(url: str, needed: int) -> list[int]:
     """Numbers of empty logical databases, highest first; the user's own data is never touched."""
     try:
         with contextlib.closing(redis.Redis.from_url(url)) as client:
-            total = int(client.config_get("databases").get("databases", 16))
+            total = int(client.config_get("databases").get("databases") or 16)
             used = {int(name[2:]) for name in client.info("keyspace")}
     except redis.RedisError as error:
         raise ProofError(

@@ -87,7 +87,7 @@ def sign_flip_p(values: Sequence[float]) -> float:
     hits = sum(
         abs(values[0] + sum(s * v for s, v in zip(signs, values[1:], strict=True))) >= observed for signs in patterns
     )
-    return hits / 2 ** (len(values) - 1)
+    return hits / float(2 ** (len(values) - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

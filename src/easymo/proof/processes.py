@@ -154,10 +154,10 @@ class RunningSystem:
             for process in self._declared:
                 log = self._logs / f"{process.name}.log"
                 self.running.append(RunningProcess(process, self._folder, self.environment, log))
-            await asyncio.gather(*(process.wait_until_ready() for process in self.running))
+            await asyncio.gather(*(started.wait_until_ready() for started in self.running))
         except BaseException:
-            for process in self.running:
-                process.kill()
+            for started in self.running:
+                started.kill()
             self.running.clear()
             raise
 

@@ -22,9 +22,9 @@ def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float)
         return None if found.held_rps >= limit_rps else min(found.held_rps * 2, limit_rps)
     if found.held_rps == 0:
         return found.failed_rps / 2 if found.failed_rps > 2 else None
-    if found.failed_rps <= found.held_rps * RESOLUTION:
-        return None
-    return float(round(math.sqrt(found.held_rps * found.failed_rps)))
+    between = float(round(math.sqrt(found.held_rps * found.failed_rps)))
+    close = found.failed_rps <= found.held_rps * RESOLUTION
+    return None if close or not found.held_rps < between < found.failed_rps else between
 
 
 def bounds(steps: Sequence[CapacityStep]) -> ArmCapacity:

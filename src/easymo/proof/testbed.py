@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 
-from easymo.embedded import DatabaseServer, database_server
+from easymo.embedded import DatabaseServer, Postgres, database_server
 from easymo.indexes.sqlfile import read_statements
 from easymo.proof.acceptance import Acceptance, files_of
 from easymo.proof.caches import ArmCaches
@@ -130,8 +130,8 @@ async def _connect(url: str) -> asyncpg.Connection:
 
 
 def _refuse_small_disk(database: DatabaseServer, needed: int) -> None:
-    if not database.embedded:
-        return
+    if not isinstance(database, Postgres):
+        return  # the disk of the user's own server cannot be seen from here
     free = psutil.disk_usage(str(database.directory)).free
     if free < needed:
         raise ProofError(

@@ -29,8 +29,8 @@ async def apply_files(treatment: Treatment, root: Path, url: str) -> list[Applie
     if not treatment.files:
         return []
     if needs_index_engine(treatment, root):
-        report = await indexes.apply([root / file for file in treatment.files], url)
-        return [AppliedIndex(name=built.name, seconds=built.seconds, bytes=built.bytes) for built in report.built]
+        built = await indexes.apply(url, _declared(treatment, root))
+        return [AppliedIndex(name=index.index, seconds=index.seconds, bytes=index.size_bytes) for index in built]
     await _run_files(treatment.files, root, url)
     return []
 
@@ -40,9 +40,13 @@ async def take_back(treatment: Treatment, root: Path, url: str) -> None:
     if not treatment.files:
         return
     if needs_index_engine(treatment, root):
-        await indexes.rollback([root / file for file in treatment.files], url)
+        await indexes.rollback(url, _declared(treatment, root))
     else:
         await _run_files(treatment.rollback, root, url)
+
+
+def _declared(treatment: Treatment, root: Path) -> list[indexes.Declared]:
+    return indexes.read_declared(*(root / file for file in treatment.files))
 
 
 async def schema_of(url: str) -> indexes.Schema:

@@ -1,0 +1,56 @@
+"""Rounds made up for the judge: it must not care where they come from."""
+
+from collections.abc import Callable
+
+import pytest
+
+from easymo.load.distribution import distribution
+from easymo.load.result import LoadResult, Tally
+from easymo.proof.measurement import Phase, Resources, Round
+
+MakeRound = Callable[..., Round]
+
+
+@pytest.fixture
+def make_round() -> MakeRound:
+    """``make_round(arm, phase, pair, latency_ms=…, requests=…, errors=…)``: every request took the same time."""
+
+    def make(
+        arm: str,
+        phase: Phase = "compare",
+        pair: int = 0,
+        *,
+        latency_ms: float = 10.0,
+        requests: int = 2000,
+        errors: int = 0,
+        rate_rps: float = 100.0,
+        statements: float | None = 2.0,
+        void: str | None = None,
+    ) -> Round:
+        times = distribution([int(latency_ms * 1e6)] * requests)
+        load = LoadResult(
+            seed=1,
+            salt="1",
+            duration_s=4.0,
+            requests=requests,
+            sent=requests,
+            rate_rps=rate_rps,
+            goodput_rps=rate_rps,
+            error_ratio=errors / requests,
+            errors={"timeout": errors} if errors else {},
+            statuses={"2xx": requests - errors},
+            latency_ms=times,
+            service_ms=times,
+            lateness_ms=times,
+            void=void,
+            per_request={"read": Tally(requests, errors, times)},
+            timeline=[],
+            reads=requests,
+            repeated_reads=0,
+            repeat_read_ratio=0.0,
+            cpu_s=0.1,
+            priority="normal",
+        )
+        return Round(arm, phase, pair, rate_rps, load, Resources(statements, 0.5, 1000, 4))
+
+    return make

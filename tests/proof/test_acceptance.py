@@ -1,0 +1,110 @@
+"""acceptance.toml: what is wrong in it is said with file, line and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from easymo.proof.acceptance import read_acceptance
+from easymo.proof.errors import AcceptanceError
+
+GOOD = (Path(__file__).parent / "other_system" / "acceptance.toml").read_text()
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("schema.sql", "data.sql", "index.sql", "load.py"):
+        (folder / name).write_text("")
+    file = folder / "acceptance.toml"
+    file.write_text(text)
+    return file
+
+
+def refused(folder: Path, old: str, new: str) -> AcceptanceError:
+    assert old in GOOD
+    text = GOOD.replace(old, new, 1)
+    with pytest.raises(AcceptanceError) as caught:
+        read_acceptance(write(folder, text))
+    marked = [number for number, line in enumerate(text.splitlines(), 1) if "# HERE" in line]
+    if marked:
+        assert caught.value.line == marked[0], str(caught.value)
+    return caught.value
+
+
+def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
+    acceptance = read_acceptance(write(tmp_path, GOOD))
+    assert [p.id for p in acceptance.promises] == ["orders-faster", "impossible", "no-errors"]
+    assert acceptance.treatments["memory"].environment == {"REMEMBER_PRICES": "yes"}
+    assert acceptance.criteria[0].check[0] == "{python}"
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_keys_allowed_there(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'scenario = "load.py"', 'scenario = "load.py"\nusers = 50 # HERE')
+    assert "unknown key 'users'" in str(error)
+    assert "round_s" in error.allowed
+
+
+def test_an_unknown_key_in_the_second_promise_is_found_there(tmp_path: Path) -> None:
+    error = refused(tmp_path, "at_most = -0.999", "at_most = -0.999\ntarget = 3 # HERE")
+    assert "'target'" in str(error)
+    assert "at_least" in error.allowed
+
+
+def test_an_unknown_key_in_a_treatment_is_found_there(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'files = ["index.sql"]', 'sql = ["index.sql"] # HERE')
+    assert "'sql'" in str(error)
+    assert "files, rollback, environment" in error.allowed
+
+
+def test_a_wrong_type_is_named_with_its_line(tmp_path: Path) -> None:
+    error = refused(tmp_path, "pairs = 3", 'pairs = "three" # HERE')
+    assert "Expected `int`" in str(error)
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'claim = "a thousandth of the statements"\n', "")
+    assert "'claim' is missing" in str(error)
+
+
+def test_a_kind_that_does_not_exist_is_answered_with_the_two_that_do(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'kind = "level"', 'kind = "ratio" # HERE')
+    assert error.allowed == "change, level"
+
+
+def test_an_unknown_metric_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    error = refused(tmp_path, '"db_statements_per_request"', '"queries" # HERE')
+    assert "capacity_rps" in error.allowed
+
+
+def test_a_promise_needs_exactly_one_bound(tmp_path: Path) -> None:
+    error = refused(tmp_path, "at_most = -0.999", "at_most = -0.999\nat_least = 3")
+    assert "exactly one bound" in str(error)
+
+
+def test_an_error_promise_needs_a_stress_rate(tmp_path: Path) -> None:
+    error = refused(tmp_path, '"error_ratio@50"', '"error_ratio@51" # HERE')
+    assert "51 requests/s" in str(error)
+    assert "50" in error.allowed
+
+
+def test_a_promise_id_is_used_once(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'id = "impossible"', 'id = "orders-faster" # HERE')
+    assert "twice" in str(error)
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'files = ["index.sql"]', 'files = ["indexes.sql"] # HERE')
+    assert "indexes.sql" in str(error)
+
+
+def test_a_treatment_that_changes_nothing_is_refused(tmp_path: Path) -> None:
+    error = refused(tmp_path, 'files = ["index.sql"]', "files = []")
+    assert "changes nothing" in str(error)
+
+
+def test_text_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    error = refused(tmp_path, "pairs = 3", "pairs = = 3 # HERE")
+    assert "not valid TOML" in str(error)
+
+
+def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
+    with pytest.raises(AcceptanceError, match="--acceptance FILE"):
+        read_acceptance(tmp_path / "none.toml")

@@ -1,0 +1,70 @@
+"""The statistics behind the verdicts."""
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easymo.proof import comparison
+
+# Two-sided 95 % quantiles of Student's t, as every statistics table prints them.
+TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 7: 2.365, 9: 2.262, 10: 2.228, 19: 2.093, 30: 2.042}
+
+
+@pytest.mark.parametrize(("degrees", "quantile"), TABLE.items())
+def test_t_quantiles_agree_with_the_printed_table(degrees: int, quantile: float) -> None:
+    assert comparison.t_quantile(0.95, degrees) == pytest.approx(quantile, abs=0.0006)
+
+
+@given(st.floats(-50, 50), st.integers(1, 40))
+def test_t_distribution_is_symmetric(t: float, degrees: int) -> None:
+    assert comparison.t_cdf(t, degrees) + comparison.t_cdf(-t, degrees) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_halving_in_every_pair_is_a_change_of_minus_a_half() -> None:
+    estimate = comparison.relative_change([10, 20, 40, 80], [5.1, 9.9, 20.2, 39.8])
+    assert estimate.value == pytest.approx(-0.5, abs=0.005)
+    assert estimate.lo < -0.5 < estimate.hi
+
+
+def test_95_percent_intervals_cover_the_truth_about_95_times_in_100() -> None:
+    rng = Random(7)
+    trials, covered = 2000, 0
+    for _ in range(trials):
+        before = [math.exp(rng.gauss(0, 0.2)) for _ in range(10)]
+        after = [value * 0.8 * math.exp(rng.gauss(0, 0.2)) for value in before]
+        estimate = comparison.relative_change(before, after)
+        covered += estimate.lo <= -0.2 <= estimate.hi
+    assert 0.935 <= covered / trials <= 0.965
+
+
+def test_the_smallest_sign_flip_p_is_two_in_two_to_the_n() -> None:
+    assert comparison.sign_flip_p([-0.5] * 10) == 2 / 2**10
+    assert comparison.sign_flip_p([1.0, -1.0, 1.0, -1.0]) == 1.0
+
+
+@given(st.lists(st.floats(-3, 3).filter(lambda v: abs(v) > 1e-6), min_size=2, max_size=8))
+def test_sign_flip_p_does_not_care_for_the_direction(values: list[float]) -> None:
+    assert comparison.sign_flip_p(values) == comparison.sign_flip_p([-v for v in values])
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_tests() -> None:
+    assert comparison.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_never_makes_a_p_smaller_and_keeps_their_order(p_values: list[float]) -> None:
+    adjusted = comparison.holm(p_values)
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+    ranked = sorted(range(len(p_values)), key=p_values.__getitem__)
+    assert [adjusted[i] for i in ranked] == sorted(adjusted)
+
+
+@given(st.lists(st.floats(-2, 2), min_size=3, max_size=10).filter(lambda v: max(v) - min(v) > 1e-3), st.floats(-2, 2))
+def test_p_below_five_percent_is_the_same_as_an_interval_without_the_reference(values: list[float], ref: float) -> None:
+    interval = comparison.interval_of_mean(values)
+    outside = not interval.lo <= ref <= interval.hi
+    p = comparison.p_against(values, ref)
+    assert outside == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)

@@ -1,0 +1,53 @@
+"""The search for an arm's capacity."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easymo.proof import search
+from easymo.proof.acceptance import Capacity
+from easymo.proof.measurement import CapacityStep
+from tests.proof.conftest import MakeRound
+
+
+def searched(true_capacity: float, start: float = 40, limit: float = 5000) -> list[CapacityStep]:
+    steps: list[CapacityStep] = []
+    while (rate := search.next_rate(steps, start, limit)) is not None:
+        steps.append(CapacityStep(rate, rate <= true_capacity, "", 1.0, 0.0))
+        assert len(steps) < 40
+    return steps
+
+
+@given(st.floats(3, 4000), st.floats(2, 500))
+def test_the_search_encloses_the_true_capacity_within_its_resolution(true_capacity: float, start: float) -> None:
+    found = search.bounds(searched(true_capacity, start))
+    assert found.held_rps <= true_capacity
+    assert found.failed_rps is not None
+    assert found.failed_rps > true_capacity
+    assert found.held_rps == 0 or found.failed_rps <= max(found.held_rps * search.RESOLUTION, found.held_rps + 2)
+
+
+def test_the_search_stops_at_its_limit_when_everything_holds() -> None:
+    found = search.bounds(searched(1e9, limit=1000))
+    assert (found.held_rps, found.failed_rps) == (1000, None)
+
+
+def test_a_system_that_holds_nothing_ends_the_search_with_zero() -> None:
+    found = search.bounds(searched(0.5))
+    assert found.held_rps == 0
+
+
+def test_a_lucky_step_above_a_failed_one_does_not_count() -> None:
+    steps = [CapacityStep(100, True, "", 1, 0), CapacityStep(200, False, "", 1, 0), CapacityStep(220, True, "", 1, 0)]
+    assert search.bounds(steps).held_rps == 100
+
+
+def test_a_step_fails_on_errors_and_on_slow_answers(make_round: MakeRound) -> None:
+    limits = Capacity()
+    assert search.judge_step(make_round("none", "capacity"), limits).held
+    assert not search.judge_step(make_round("none", "capacity", errors=20), limits).held
+    assert not search.judge_step(make_round("none", "capacity", latency_ms=501), limits).held
+
+
+def test_a_step_whose_generator_was_late_does_not_count_as_held(make_round: MakeRound) -> None:
+    step = search.judge_step(make_round("none", "capacity", void="the generator was late"), Capacity())
+    assert (step.held, step.why) == (False, "the generator was late")

@@ -1,0 +1,152 @@
+"""The rule: kept when all of the interval is on the promised side of the limit, broken when all is beyond it."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easymo.proof.comparison import Estimate
+from easymo.proof.measurement import ArmCapacity, Measurements
+from easymo.proof.promises import Promise
+from easymo.proof.verdicts import decide, judge
+from tests.proof.conftest import MakeRound
+
+AA = ("aa-1", "aa-2")
+
+
+def promise(metric: str = "latency_p50", **bounds: Any) -> Promise:
+    given_kind = bounds.pop("kind", "change")
+    return Promise(id=metric, claim="a claim", source="a heading", metric=metric, kind=given_kind, **bounds)
+
+
+def pairs(make_round: MakeRound, before: list[float], after: list[float], **more: Any) -> Measurements:
+    measured = Measurements()
+    for number, (first, second) in enumerate(zip(before, after, strict=True)):
+        measured.rounds.append(make_round("none", pair=number, latency_ms=first, **more))
+        measured.rounds.append(make_round("both", pair=number, latency_ms=second, **more))
+    return measured
+
+
+def test_the_limit_is_the_bound_loosened_by_five_percent() -> None:
+    assert promise(at_most=-0.5).limit == pytest.approx(0.5 * 1.05 - 1)
+    assert promise(at_least=0.92).limit == pytest.approx(1.92 * 0.95 - 1)
+    assert promise(kind="level", at_most=150).limit == pytest.approx(157.5)
+    assert promise(kind="level", at_least=300).limit == pytest.approx(285)
+
+
+@given(st.floats(-0.9, 2), st.floats(0, 1), st.floats(-0.9, 0.5))
+def test_a_verdict_is_kept_or_broken_only_when_both_ends_agree(low: float, width: float, bound: float) -> None:
+    asked = promise(at_most=bound)
+    decision = decide(asked, Estimate(low, low, low + width))
+    assert (decision == "kept") == (low + width <= asked.limit)
+    assert (decision == "broken") == (low > asked.limit)
+
+
+def test_a_steady_halving_keeps_a_promise_of_forty_percent(make_round: MakeRound) -> None:
+    rng = Random(1)
+    before = [10 * rng.uniform(0.95, 1.05) for _ in range(10)]
+    after = [5 * rng.uniform(0.95, 1.05) for _ in range(10)]
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both", AA)
+    assert verdict.verdict == "kept"
+    assert verdict.change == pytest.approx(-0.5, abs=0.03)
+    assert verdict.before is not None
+    assert verdict.after is not None
+    assert verdict.after / verdict.before - 1 == pytest.approx(verdict.change)
+    assert verdict.interval is not None
+    assert verdict.interval[0] < verdict.change < verdict.interval[1]  # type: ignore[operator]
+
+
+def test_no_change_breaks_a_promise_of_a_change(make_round: MakeRound) -> None:
+    before = [10, 10.2, 9.9, 10.1, 10.0, 9.8]
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, before[::-1]), "none", "both", AA)
+    assert verdict.verdict == "broken"
+
+
+def test_noise_as_large_as_the_effect_decides_nothing(make_round: MakeRound) -> None:
+    before, after = [10, 30, 8, 25, 9, 28], [20, 6, 14, 7, 22, 5]
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both", AA)
+    assert verdict.verdict == "inconclusive"
+
+
+def test_p99_of_a_few_hundred_requests_has_no_interval_and_says_why(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 11, 10], [1, 1.1, 1], requests=300)
+    [verdict] = judge([promise("latency_p99", at_most=-0.4)], measured, "none", "both", AA)
+    assert (verdict.verdict, verdict.interval) == ("inconclusive", None)
+    assert "300 requests" in verdict.reason
+    assert "1,000" in verdict.reason
+
+
+def test_a_machine_that_differs_from_itself_decides_nothing(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 10.1, 10.2, 9.9], [5, 5.1, 4.9, 5])
+    for pair in range(4):
+        measured.rounds.append(make_round("none", "aa-1", pair, latency_ms=10 + pair / 100))
+        measured.rounds.append(make_round("none", "aa-2", pair, latency_ms=13 + pair / 100))
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both", AA)
+    assert verdict.verdict == "inconclusive"
+    assert "not steady" in verdict.reason
+
+
+def test_void_rounds_do_not_count(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 10.1, 9.9], [5, 5.1, 4.9])
+    measured.rounds.append(make_round("none", pair=3, latency_ms=10))
+    measured.rounds.append(make_round("both", pair=3, latency_ms=500, void="generator was late"))
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both", AA)
+    assert verdict.reason == "3 pairs"
+    assert verdict.after == pytest.approx(5, abs=0.1)
+
+
+def test_capacity_runs_from_the_last_step_held_to_the_first_failed() -> None:
+    measured = Measurements(capacity={"none": ArmCapacity(100, 120, []), "both": ArmCapacity(290, 350, [])})
+    level = promise("capacity_rps", kind="level", at_least=300)
+    change = promise("capacity_rps", at_least=0.92)
+    first, second = judge([level, change], measured, "none", "both", AA)
+    assert (first.interval, first.verdict) == ([290, 350], "kept")
+    assert second.interval == pytest.approx([290 / 120 - 1, 350 / 100 - 1])
+    assert second.verdict == "kept"
+    beyond = judge([promise("capacity_rps", kind="level", at_least=400)], measured, "none", "both", AA)[0]
+    assert beyond.verdict == "broken"
+    between = judge([promise("capacity_rps", kind="level", at_least=330)], measured, "none", "both", AA)[0]
+    assert between.verdict == "inconclusive"
+
+
+def test_a_capacity_whose_top_step_held_is_open_above() -> None:
+    measured = Measurements(capacity={"none": ArmCapacity(100, 120, []), "both": ArmCapacity(5000, None, [])})
+    [verdict] = judge([promise("capacity_rps", kind="level", at_least=300)], measured, "none", "both", AA)
+    assert (verdict.interval, verdict.verdict) == ([5000, None], "kept")
+
+
+@pytest.mark.parametrize(("errors", "decision"), [([0, 0], "kept"), ([100, 120], "broken"), ([0, 120], "inconclusive")])
+def test_error_levels_need_every_stress_round_to_agree(make_round: MakeRound, errors: list[int], decision: str) -> None:
+    measured = Measurements()
+    for number, count in enumerate(errors):
+        measured.rounds.append(make_round("none", "stress", number, errors=500, rate_rps=300))
+        measured.rounds.append(make_round("both", "stress", number, errors=count, rate_rps=300))
+    [verdict] = judge([promise("error_ratio@300", kind="level", at_most=0.01)], measured, "none", "both", AA)
+    assert verdict.verdict == decision
+    assert verdict.before == pytest.approx(0.25)
+
+
+def test_a_server_that_cannot_count_statements_leaves_the_promise_undecided(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 11, 10], [5, 5, 6], statements=None)
+    [verdict] = judge([promise("db_statements_per_request", at_most=-0.5)], measured, "none", "both", AA)
+    assert (verdict.verdict, verdict.interval, verdict.before) == ("inconclusive", None, None)
+
+
+def test_holm_withholds_a_verdict_that_only_luck_among_many_would_give(make_round: MakeRound) -> None:
+    before = [10.0, 10.0, 10.0, 10.0, 10.0, 10.0]
+    after = [8.8, 8.1, 9.4, 8.0, 9.3, 8.2]  # about -14 % against a limit of -5.5 %: p just under 0.05
+    asked = promise(at_most=-0.1)
+    alone = judge([asked], pairs(make_round, before, after), "none", "both", AA)
+    among_twelve = judge([asked] * 12, pairs(make_round, before, after), "none", "both", AA)
+    assert alone[0].verdict == "kept"
+    assert {v.verdict for v in among_twelve} == {"inconclusive"}
+    assert "Holm" in among_twelve[0].reason
+
+
+def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 11, 10], [5, 5, 6])
+    [verdict] = judge([promise("latency_p50:refunds", at_most=-0.5)], measured, "none", "both", AA)
+    assert verdict.verdict == "inconclusive"
+    assert "'refunds'" in verdict.reason
