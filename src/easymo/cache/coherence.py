@@ -1,0 +1,103 @@
+"""Keeps this process honest: what may be kept, what must go, and who may still join a load.
+
+Everything here runs in the order in which Redis sent it, on one connection, without a suspension point: a value is
+kept when its answer is read, and dropped when the push behind it is read. So no stale answer can be stored after the
+message that outdated it.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from easymo.cache.counters import Counters
+from easymo.cache.envelope import Foreign, Lease, unpack
+from easymo.cache.flight import Flights
+from easymo.cache.near import Entry, Near
+from easymo.cache.store import Found, Held, Outdated, Store
+
+
+class Names:
+    """How keys and tags are called in Redis: data under ``namespace:``, our own bookkeeping under ``namespace~``."""
+
+    def __init__(self, namespace: str) -> None:
+        if not namespace or ":" in namespace or "~" in namespace:
+            raise ValueError(f"Namespace {namespace!r}: use a word without ':' and '~', so that no two can overlap.")
+        self.data = f"{namespace}:"
+        self.tag = f"{namespace}~tag:"
+        self.lease = f"{namespace}~lease:"
+
+    def of_key(self, key: str) -> str:
+        return self.data + key
+
+    def of_tags(self, tags: Iterable[str]) -> list[str]:
+        return [self.tag + tag for tag in tags]
+
+
+class Coherence:
+    """The `Listener` of a store: it owns the near cache, the flights and those who wait for another process."""
+
+    def __init__(self, names: Names, near: Near, flights: Flights, default_counters: Counters) -> None:
+        self.near = near
+        self.flights = flights
+        self.store: Store
+        self._names = names
+        self._counters = default_counters
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    def arrived(self, name: str, raw: bytes | None) -> Found:
+        names = self._names
+        if name.startswith(names.tag):
+            version = raw.decode(errors="replace") if raw is not None else None
+            if version is not None and self.store.tracks:
+                self.near.know_tag(name[len(names.tag) :], version)
+            return version
+        if raw is None:
+            return None
+        found = unpack(raw)
+        if isinstance(found, Lease):
+            return Held(found.prefix, self._watch(name) if self.store.tracks else None)
+        if isinstance(found, Foreign):
+            return found
+        kept = self.store.kept
+        if kept and kept.covers((name, *names.of_tags(found.tags))):
+            return Outdated(found.prefix)
+        to_local_s = self.store.to_local_s
+        times = to_local_s(found.refresh_at_ms), to_local_s(found.fresh_until_ms), to_local_s(found.stale_until_ms)
+        entry = Entry(found.prefix, found.payload, times, found.tags, self._counters)
+        for tag, version in found.tags.items():
+            known = self.near.tags.get(tag)
+            if known is None:
+                entry.proven = False
+            elif known != version:
+                return Outdated(found.prefix)
+        if entry.proven and self.store.tracks:
+            self.near.put(name[len(names.data) :], entry)
+        return entry
+
+    def changed(self, names: Iterable[str] | None) -> None:
+        if names is None:
+            self.lost()
+            return
+        changed = frozenset(names)
+        for name in changed:
+            if name.startswith(self._names.data):
+                self.near.drop(name[len(self._names.data) :])
+            elif name.startswith(self._names.tag):
+                self.near.drop_tag(name[len(self._names.tag) :])
+            waiting = self._waiting.pop(name, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+        self.flights.detach(changed)
+
+    def lost(self) -> None:
+        self.near.clear()
+        self.flights.detach(None)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
+
+    def _watch(self, name: str) -> asyncio.Future[None]:
+        waiting = self._waiting.get(name)
+        if waiting is None or waiting.done():
+            waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
+        return waiting

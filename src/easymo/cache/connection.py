@@ -1,0 +1,315 @@
+"""The fast store: one RESP3 connection that tracks what it reads, kept alive and kept honest."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from easymo.cache.commands import Argument, Commands
+from easymo.cache.counters import Events
+from easymo.cache.errors import Refused, Unavailable
+from easymo.cache.store import Found, Held, Listener
+from easymo.cache.wire import Question, Wire
+
+OP_TIMEOUT_S: Final = 0.035
+"""With the grace of `Wire` a hung server costs the one call that notices it less than 50 ms."""
+HANDSHAKE_TIMEOUT_S: Final = 1.0
+RECONNECT_S: Final = (0.05, 0.1, 0.2, 0.4)
+"""Pauses between attempts, the last one repeated: with the hand-shake, back within 2 s of recovery."""
+HEARTBEAT_S: Final = 1.0
+"""A half-open connection is noticed after this, so near copies outlive a lost network by about a second."""
+WAITING_HEARTBEAT_S: Final = 0.010
+"""The same while a call waits for another process: it must not wait for a server that hangs."""
+SCAN_COUNT: Final = 500
+POLL_S: Final = 0.025
+"""How often a call looks again for another process's value where no push tells it."""
+
+_log = logging.getLogger("easymo.cache")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where one server listens and who we are to it."""
+
+    host: str = "localhost"
+    port: int = 6379
+    path: str = ""
+    username: str = ""
+    password: str = ""
+    database: int = 0
+
+    @classmethod
+    def of(cls, url: str) -> "Address":
+        """The address in a redis:// or unix:// URL. Raises ValueError with a sentence for anything else."""
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        try:
+            if parts.scheme == "unix":
+                database = int(query.get("db", ["0"])[0])
+                return cls(path=unquote(parts.path), username=username, password=password, database=database)
+            if parts.scheme == "redis":
+                database = int(parts.path.strip("/") or query.get("db", ["0"])[0])
+                return cls(parts.hostname or "localhost", parts.port or 6379, "", username, password, database)
+        except ValueError as error:
+            raise ValueError(f"The cache URL has no usable port or database number ({error}).") from error
+        raise ValueError(f"The cache URL has scheme {parts.scheme!r}; a single server is redis:// or unix://.")
+
+
+class Connection(Commands):
+    """A `Store` over one multiplexed connection with CLIENT TRACKING.
+
+    While it is down every call fails at once with Unavailable (so the connection itself is the circuit breaker) and
+    a task reconnects. Deletions that got no answer are sent before anything else when it is back.
+    """
+
+    def __init__(self, url: str, listener: Listener, events: Events) -> None:
+        super().__init__(listener)
+        self._address = Address.of(url)
+        self._events = events
+        self._wire: Wire | None = None
+        self._lost = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._reading: dict[str, Question] = {}
+        self._epoch_minus_local_s = 0.0
+        self._waiting = 0
+        self._wake = asyncio.Event()
+        self.tracks = False
+        self.why_not_tracking = "not connected yet"
+        self.last_error = ""
+
+    @property
+    def connected(self) -> bool:
+        return self._wire is not None
+
+    async def open(self) -> None:
+        """Connect; returns after the first attempt, whether it succeeded or not."""
+        self._keeper = asyncio.create_task(self._keep_connected(), name="easymo-cache-connection")
+        await self._settled.wait()
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self._listener.lost()
+            wire.give_up(Unavailable("the cache was closed"))
+
+    def to_local_s(self, epoch_ms: int) -> float:
+        return epoch_ms / 1000 - self._epoch_minus_local_s
+
+    def to_epoch_ms(self, local_s: float) -> int:
+        return int((local_s + self._epoch_minus_local_s) * 1000)
+
+    def get(self, name: str) -> Awaitable[Found]:
+        question = self._reading.get(name)
+        if question is not None and self._wire is not None:
+            return self._wire.join(question)
+        return self._ask_get(name)
+
+    def _ask_get(self, name: str) -> asyncio.Future[Found]:
+        def parse(raw: Any) -> Found:
+            forget()
+            return self._listener.arrived(name, raw)
+
+        def forget() -> None:
+            if self._reading.get(name) is question:
+                del self._reading[name]
+
+        question = self._ask("GET", name, parse=parse, lost=forget)
+        self._reading[name] = question
+        return question.future
+
+    async def _then_get(self, asked: Awaitable[Any], name: str) -> Found:
+        read = self._ask_get(name)
+        try:
+            await asked
+        except BaseException:
+            read.add_done_callback(_retrieve)
+            raise
+        return await read
+
+    def _ask(
+        self,
+        *command: Argument,
+        parse: Callable[[Any], Any] | None = None,
+        lost: Callable[[], None] | None = None,
+    ) -> Question:
+        if self._wire is None:
+            raise Unavailable(self.last_error)
+        return self._wire.ask(*command, parse=parse, lost=lost)
+
+    def _send(self, *command: Argument, parse: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
+        return self._ask(*command, parse=parse).future
+
+    async def delete(self, names: Iterable[str]) -> int:
+        names = tuple(names)
+        try:
+            question = self._ask("UNLINK", *names, parse=self._changed(*names), lost=lambda: self._keep(names))
+        except Unavailable:
+            self._keep(names)
+            raise
+        return int(await question.future)
+
+    def _keep(self, names: Iterable[str]) -> None:
+        self._events.deletions_kept += 1
+        self.kept.keep(names)
+
+    async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
+        cursor: bytes | str = "0"
+        while True:
+            cursor, names = await self._send("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            if names:
+                yield [name.decode(errors="surrogateescape") for name in names]
+            if cursor == b"0":
+                return
+
+    async def _keep_connected(self) -> None:
+        attempt = 0
+        while True:
+            self._lost.clear()
+            try:
+                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                    wire = await self._connect()
+            except (OSError, TimeoutError, Unavailable) as error:
+                self._events.connect_failures += 1
+                self._say_away(str(error) or "no answer to the hand-shake")
+                self._settled.set()
+                pause = RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)]
+                attempt += 1
+                await asyncio.sleep(pause * random.uniform(0.8, 1.0))
+                continue
+            attempt = 0
+            self._events.connects += 1
+            self._wire = wire
+            self.last_error = ""
+            self._settled.set()
+            await self._watch(wire)
+
+    async def _connect(self) -> Wire:
+        loop = asyncio.get_running_loop()
+        address = self._address
+
+        def wire_for_this_attempt() -> Wire:
+            return Wire(OP_TIMEOUT_S, self._pushed, self._wire_lost)
+
+        if address.path:
+            _, wire = await loop.create_unix_connection(wire_for_this_attempt, address.path)
+        else:
+            _, wire = await loop.create_connection(wire_for_this_attempt, address.host, address.port)
+        try:
+            await self._greet(wire)
+            await self._set_clock(wire, HANDSHAKE_TIMEOUT_S)
+            await self._send_kept(wire)
+        except BaseException:
+            wire.give_up(Unavailable("the hand-shake failed"))
+            raise
+        return wire
+
+    async def _greet(self, wire: Wire) -> None:
+        address = self._address
+        login = (address.username or "default", address.password) if address.password else ()
+        try:
+            await _ask_slowly(wire, "HELLO", 3, *(("AUTH", *login) if login else ()), "SETNAME", "easymo-cache")
+        except Refused as error:
+            if error.code != "NOPROTO" and "unknown command" not in str(error):
+                raise
+            if login:
+                await _ask_slowly(wire, "AUTH", address.password)
+            self.tracks, self.why_not_tracking = False, f"the server has no RESP3 ({error})"
+        else:
+            await self._start_tracking(wire)
+        if address.database:
+            await _ask_slowly(wire, "SELECT", address.database)
+
+    async def _start_tracking(self, wire: Wire) -> None:
+        try:
+            await _ask_slowly(wire, "CLIENT", "TRACKING", "ON", "NOLOOP")
+        except Refused as error:
+            self.tracks, self.why_not_tracking = False, f"the server refuses client tracking ({error})"
+        else:
+            self.tracks, self.why_not_tracking = True, ""
+
+    async def _set_clock(self, wire: Wire, timeout_s: float = OP_TIMEOUT_S) -> None:
+        # The clock is read after the question left, so it is no later than this makes it: copies end early, not late.
+        sent_at = time.monotonic()
+        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s).future
+        self._epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
+
+    async def _send_kept(self, wire: Wire) -> None:
+        names = tuple(self.kept.names)
+        for start in range(0, len(names), SCAN_COUNT):
+            batch = names[start : start + SCAN_COUNT]
+            await _ask_slowly(wire, "UNLINK", *batch)
+            self.kept.names.difference_update(batch)
+        for pattern in tuple(self.kept.patterns):
+            cursor: bytes | str = "0"
+            while cursor != b"0":
+                cursor, found = await _ask_slowly(wire, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+                if found:
+                    await _ask_slowly(wire, "UNLINK", *found)
+            self.kept.patterns.discard(pattern)
+
+    async def _watch(self, wire: Wire) -> None:
+        """Ask for the time now and then: it keeps the clocks together and finds out when nobody is there."""
+        while not self._lost.is_set():
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(WAITING_HEARTBEAT_S if self._waiting else HEARTBEAT_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                try:
+                    await self._set_clock(wire)
+                    await self._send_kept(wire)
+                except Unavailable as error:
+                    self.last_error = str(error)
+        self._wire = None
+
+    async def wait_changed(self, held: Held, timeout_s: float) -> None:
+        self._waiting += 1
+        self._wake.set()
+        try:
+            if held.changed is not None and self.tracks:
+                await asyncio.wait((held.changed,), timeout=timeout_s)
+            else:
+                await asyncio.sleep(POLL_S)
+        finally:
+            self._waiting -= 1
+
+    def _pushed(self, push: list[Any]) -> None:
+        if push[0] == b"invalidate":
+            names = push[1]
+            self._listener.changed(names and [name.decode(errors="surrogateescape") for name in names])
+
+    def _wire_lost(self, wire: Wire, reason: str) -> None:
+        self._lost.set()
+        self._wake.set()
+        if wire is self._wire:
+            self._wire = None
+            self._events.losses += 1
+            self._say_away(reason)
+            self._listener.lost()
+
+    def _say_away(self, reason: str) -> None:
+        if reason != self.last_error:
+            _log.warning("Redis is away (%s); the cache goes on without it and keeps trying", reason)
+        self.last_error = reason
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for this one any more; its error is not news."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _ask_slowly(wire: Wire, *command: Argument) -> Any:
+    """A question of the connection's own, for which no caller waits."""
+    return await wire.ask(*command, timeout_s=HANDSHAKE_TIMEOUT_S).future

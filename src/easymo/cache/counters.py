@@ -1,0 +1,180 @@
+"""Counters: plain integers that the hot path adds to, and the frozen form in which they are read."""
+
+from bisect import bisect_left
+from typing import Final
+
+import msgspec
+
+LATENCY_BUCKETS_S: Final = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    10.0,
+)
+
+
+class Latency:
+    """How long something took: a histogram over `LATENCY_BUCKETS_S` (the last bucket is everything above)."""
+
+    __slots__ = ("buckets", "sum_s")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, elapsed_s: float) -> None:
+        self.buckets[bisect_left(LATENCY_BUCKETS_S, elapsed_s)] += 1
+        self.sum_s += elapsed_s
+
+    def read(self) -> "LatencyStats":
+        return LatencyStats(sum(self.buckets), self.sum_s, tuple(self.buckets))
+
+
+class Counters:
+    """What happened to the keys of one strategy in this process. Near hits have no latency: no clock is read twice."""
+
+    __slots__ = (
+        "bypasses",
+        "bytes_read",
+        "bytes_written",
+        "corrupt",
+        "load_errors",
+        "load_latency",
+        "loads",
+        "misses",
+        "near_hits",
+        "redis_hits",
+        "redis_latency",
+        "stale",
+        "unstored",
+    )
+
+    def __init__(self) -> None:
+        self.near_hits = 0
+        self.redis_hits = 0
+        self.stale = 0
+        self.misses = 0
+        self.bypasses = 0
+        self.loads = 0
+        self.load_errors = 0
+        self.unstored = 0
+        self.corrupt = 0
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.redis_latency = Latency()
+        self.load_latency = Latency()
+
+    def read(self) -> "StrategyStats":
+        return StrategyStats(
+            near_hits=self.near_hits,
+            redis_hits=self.redis_hits,
+            stale=self.stale,
+            misses=self.misses,
+            bypasses=self.bypasses,
+            loads=self.loads,
+            load_errors=self.load_errors,
+            unstored=self.unstored,
+            corrupt=self.corrupt,
+            bytes_read=self.bytes_read,
+            bytes_written=self.bytes_written,
+            redis_latency=self.redis_latency.read(),
+            load_latency=self.load_latency.read(),
+        )
+
+
+class LatencyStats(msgspec.Struct, frozen=True):
+    """A histogram: `buckets[i]` counts what took at most `LATENCY_BUCKETS_S[i]`, the last one everything above."""
+
+    count: int
+    sum_s: float
+    buckets: tuple[int, ...]
+
+
+class StrategyStats(msgspec.Struct, frozen=True):
+    """The counters of one strategy (`""`: keys given as text).
+
+    A read ends as exactly one of near hit, Redis hit, stale, miss or bypass (Redis away, or the cache disabled).
+    `unstored` counts loaded values that were not stored, because they were invalidated meanwhile or Redis refused.
+    """
+
+    near_hits: int
+    redis_hits: int
+    stale: int
+    misses: int
+    bypasses: int
+    loads: int
+    load_errors: int
+    unstored: int
+    corrupt: int
+    bytes_read: int
+    bytes_written: int
+    redis_latency: LatencyStats
+    load_latency: LatencyStats
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits (near, Redis and stale) among all reads; 0 before the first read."""
+        hits = self.near_hits + self.redis_hits + self.stale
+        reads = hits + self.misses + self.bypasses
+        return hits / reads if reads else 0.0
+
+
+class Events:
+    """What happened to the connection and to invalidations, counted once per service."""
+
+    __slots__ = (
+        "connect_failures",
+        "connects",
+        "deletions_kept",
+        "deletions_sent_late",
+        "errors",
+        "losses",
+        "timeouts",
+    )
+
+    def __init__(self) -> None:
+        self.connects = 0
+        self.connect_failures = 0
+        self.losses = 0
+        self.timeouts = 0
+        self.deletions_kept = 0
+        self.deletions_sent_late = 0
+        self.errors: dict[str, int] = {}
+
+    def error(self, message: str) -> None:
+        """Count an error reply by its first word (OOM, READONLY, WRONGPASS, NOPERM, …)."""
+        code = message.split(" ", 1)[0]
+        self.errors[code] = self.errors.get(code, 0) + 1
+
+
+class CacheStats(msgspec.Struct, frozen=True):
+    """What `CacheService.stats` returns; `server` is what Redis says about itself (all its clients), None if away."""
+
+    enabled: bool
+    connected: bool
+    near: bool
+    near_reason: str
+    near_entries: int
+    near_bytes: int
+    strategies: dict[str, StrategyStats]
+    connects: int
+    connect_failures: int
+    losses: int
+    timeouts: int
+    deletions_kept: int
+    deletions_sent_late: int
+    deletions_waiting: int
+    errors: dict[str, int]
+    last_error: str
+    server: dict[str, int | str] | None

@@ -1,0 +1,90 @@
+"""The stored form of a value: a header of fixed size, its tags, then the JSON as it is.
+
+Any program can read it; docs/reference/cache-stored-form.md describes it for writers in other languages, and golden
+files under tests/cache keep it from changing unnoticed.
+
+    bytes  0-1   b"em"
+           2     form, 1
+           3     kind: b"V" a value, b"L" a lease (somebody is loading; nothing follows byte 11)
+           4-11  version: eight random bytes; a fill replaces only the version that it saw
+          12-19  refresh_at   ms since 1970 by the clock of Redis, big-endian; from here one caller may load again
+          20-27  fresh_until  the ttl ends here
+          28-35  stale_until  the key expires here
+          36-39  length of the tag block: a JSON object {tag: version of the tag when the load began}, or nothing
+          40-    tag block, then the JSON of the value
+"""
+
+import os
+import struct
+from typing import Final, NamedTuple
+
+import msgspec
+
+MAGIC: Final = b"em\x01"
+VALUE: Final = MAGIC + b"V"
+LEASE: Final = MAGIC + b"L"
+PREFIX_BYTES: Final = 12
+"""A stored thing is told from any other by its first twelve bytes: magic, form, kind and version."""
+
+_HEADER = struct.Struct(">QQQL")
+_TAGS = msgspec.json.Decoder(dict[str, str])
+_VALUE_AT = PREFIX_BYTES + _HEADER.size
+
+
+class Stored(NamedTuple):
+    """A value as Redis holds it. Times are milliseconds since 1970 by the clock of Redis."""
+
+    prefix: bytes
+    refresh_at_ms: int
+    fresh_until_ms: int
+    stale_until_ms: int
+    tags: dict[str, str]
+    payload: bytes
+
+
+class Lease(NamedTuple):
+    """A promise in the key's place: the holder of this token is loading the value."""
+
+    prefix: bytes
+
+
+class Foreign(NamedTuple):
+    """Bytes that this package did not write, or that are damaged."""
+
+    prefix: bytes
+
+
+def new_lease() -> bytes:
+    """A lease that nobody else has."""
+    return LEASE + os.urandom(8)
+
+
+def new_prefix() -> bytes:
+    """The first twelve bytes of a value that is about to be stored."""
+    return VALUE + os.urandom(8)
+
+
+def pack(stored: Stored) -> bytes:
+    """The bytes of a stored value."""
+    tags = msgspec.json.encode(stored.tags) if stored.tags else b""
+    times = _HEADER.pack(stored.refresh_at_ms, stored.fresh_until_ms, stored.stale_until_ms, len(tags))
+    return stored.prefix + times + tags + stored.payload
+
+
+def unpack(raw: bytes) -> Stored | Lease | Foreign:
+    """What the bytes of a key are."""
+    kind = raw[:4]
+    if kind == VALUE and len(raw) >= _VALUE_AT:
+        refresh_at_ms, fresh_until_ms, stale_until_ms, tag_bytes = _HEADER.unpack_from(raw, PREFIX_BYTES)
+        payload_at = _VALUE_AT + tag_bytes
+        if payload_at < len(raw):
+            tags: dict[str, str] = {}
+            if tag_bytes:
+                try:
+                    tags = _TAGS.decode(raw[_VALUE_AT:payload_at])
+                except msgspec.MsgspecError:
+                    return Foreign(raw[:64])
+            return Stored(raw[:PREFIX_BYTES], refresh_at_ms, fresh_until_ms, stale_until_ms, tags, raw[payload_at:])
+    if kind == LEASE and len(raw) == PREFIX_BYTES:
+        return Lease(raw)
+    return Foreign(raw[:64])
