@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from tests.voice_bridge.client import insert_call, voice_bridge
@@ -36,7 +35,12 @@ async def test_consent_needs_no_field_at_all(environ: dict[str, str], database: 
 
 @pytest.mark.parametrize(
     "body",
-    [{"invalid": "payload"}, {"recordedAt": "yesterday"}, {"recordedAt": "2026-11-24T08:00:00"}, {"mediaUrl": "file:///etc"}],
+    [
+        {"invalid": "payload"},
+        {"recordedAt": "yesterday"},
+        {"recordedAt": "2026-11-24T08:00:00"},
+        {"mediaUrl": "file:///etc"},
+    ],
     ids=str,
 )
 async def test_wrong_consent_is_refused_and_stores_nothing(
@@ -59,7 +63,9 @@ async def test_segment_sent_again_replaces_its_text(environ: dict[str, str], dat
         again = {"segments": [{**reply, "text": "Habari yako"}]}
         assert (await client.post(f"/calls/{call_id}/segments", json=again)).json()["locale"] == "en"
         call = (await client.get(f"/calls/{call_id}")).json()
-    rows = await database.fetch("select sequence, text from voice_segments where call_id = $1 order by sequence", call_id)
+    rows = await database.fetch(
+        "select sequence, text from voice_segments where call_id = $1 order by sequence", call_id
+    )
     assert [tuple(row) for row in rows] == [(0, "Muraho"), (1, "Habari yako")]
     assert (call["transcript_status"], call["transcript_locale"]) == ("processing", "en")
 

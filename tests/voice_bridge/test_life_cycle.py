@@ -3,7 +3,6 @@
 import asyncio
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from easymo_platform.voice_bridge.model import LIVE, RANK, predecessors, predecessors_for_provider

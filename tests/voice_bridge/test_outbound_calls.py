@@ -3,7 +3,6 @@
 import asyncio
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-import asyncpg
 import pytest
 
 from tests.voice_bridge.client import NUMBER, insert_user, place, voice_bridge

@@ -3,7 +3,6 @@
 import asyncio
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from tests.voice_bridge.client import callback, insert_call, status_of, voice_bridge

@@ -40,7 +40,9 @@ class Runtime:
         metrics = Metrics(service)
         statements = read_statements(queries)
         database = Database(settings.database_url, settings.database_pool_size, service, statements, metrics)
-        cache = CacheService(settings.redis_url if settings.redis_enabled else None)
+        cache = CacheService(settings.redis_url if settings.redis_enabled else "null://")
+        if not settings.redis_enabled:
+            cache.disable()
         return cls(service, settings, metrics, database, cache)
 
     @asynccontextmanager

@@ -60,7 +60,9 @@ async def _postgres(runtime: "Runtime") -> str:
 
 
 async def _redis(runtime: "Runtime") -> str:
-    return "ok"
+    if not runtime.settings.redis_enabled:
+        return "off"
+    return "down" if (await runtime.cache.stats()).server is None else "ok"
 
 
 @get("/health/live", summary="Does the process answer?")

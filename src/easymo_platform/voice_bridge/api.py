@@ -46,7 +46,9 @@ def bridge(request: AnyRequest) -> VoiceBridge:
 
 
 @post("/calls/outbound", summary="Place a call", opt={DATABASE_ERROR: ("voice_call_create_failed", 502)})
-async def place_call(request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None) -> PlacedCall:
+async def place_call(
+    request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None
+) -> PlacedCall:
     return await bridge(request).place_call(data, idempotency_key)
 
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response
 
 from easymo.cache import CacheService, Key
@@ -28,8 +27,6 @@ from easymo_platform.voice_bridge.settings import VoiceSettings
 from easymo_platform.voice_bridge.store import CallStore, Moved
 
 AnyRequest = Request[Any, Any, Any]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class VoiceBridge:
@@ -73,11 +70,7 @@ class VoiceBridge:
 
     async def cached(self, request: AnyRequest, key: Key, load: Callable[[], Awaitable[object]]) -> Response[bytes]:
         """What ``load`` returns, as JSON: from the cache undecoded when it is there."""
-
-        async def load_json() -> bytes:
-            return _encode(await load())
-
-        return await cached_response(self._cache, key, load_json, request)
+        return await cached_response(self._cache, key, load, request)
 
     async def live_calls(self, limit: int) -> LiveCalls:
         """The newest live calls, and when they were looked up."""

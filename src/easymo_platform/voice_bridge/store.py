@@ -11,6 +11,7 @@ import asyncpg
 from prometheus_client import Counter
 
 from easymo.cache import CacheService
+from easymo.cache.commit import Later
 from easymo_platform.runtime.database import Database, Session
 from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.voice_bridge.model import (
@@ -25,7 +26,7 @@ from easymo_platform.voice_bridge.model import (
     predecessors,
     predecessors_for_provider,
 )
-from easymo_platform.voice_bridge.strategies import Later, drop_cached
+from easymo_platform.voice_bridge.strategies import drop_cached
 
 STUCK_AFTER = timedelta(hours=4)
 SWEEP_BATCH = 100

@@ -5,9 +5,9 @@ A user's transactions are not cached: they are written by systems that tell us n
 
 from datetime import timedelta
 from hashlib import blake2b
-from typing import Protocol
 
 from easymo.cache import Strategy
+from easymo.cache.commit import Later
 from easymo_platform.runtime.strategies import CacheStrategies
 from easymo_platform.voice_bridge.model import ChangedCall
 
@@ -35,14 +35,6 @@ class VoiceStrategies(CacheStrategies):
 def in_a_key(number: str) -> str:
     """``number`` as it may stand in a cache key: a digest, since keys end up in logs and in redis-cli's output."""
     return blake2b(number.encode(), digest_size=12).hexdigest()
-
-
-class Later(Protocol):
-    """What :meth:`easymo.cache.CacheService.after_commit` hands out."""
-
-    def delete(self, *keys: object) -> None: ...
-
-    def invalidate_tag(self, *tags: str) -> None: ...
 
 
 def drop_cached(later: Later, call: ChangedCall) -> None:

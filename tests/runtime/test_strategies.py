@@ -1,0 +1,37 @@
+"""The performance note's table of strategies."""
+
+from datetime import timedelta
+
+import pytest
+
+from easymo.cache import Strategy
+from easymo_platform.runtime.strategies import CacheStrategies
+
+TABLE = {
+    "user": timedelta(hours=1),
+    "voice_call": timedelta(minutes=1),
+    "whatsapp_message": timedelta(hours=24),
+    "analytics": timedelta(minutes=5),
+    "agent_session": timedelta(minutes=30),
+    "health_check": timedelta(seconds=10),
+    "live_calls": timedelta(seconds=10),
+}
+
+
+def strategies() -> dict[str, Strategy]:
+    return {name: value for name, value in vars(CacheStrategies).items() if isinstance(value, Strategy)}
+
+
+def test_every_strategy_of_the_note_has_the_notes_ttl() -> None:
+    assert {name: strategy.ttl for name, strategy in strategies().items()} == TABLE
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_strategy_bears_the_name_of_its_attribute(name: str) -> None:
+    assert strategies()[name].name == name
+
+
+def test_live_calls_have_a_key_per_limit_and_one_tag() -> None:
+    assert str(CacheStrategies.live_calls(15)) == "live-calls:15"
+    assert CacheStrategies.live_calls(15).tags == ("live-calls",)
+    assert str(CacheStrategies.voice_call(7)) == "voice_call:7"
