@@ -63,5 +63,5 @@ def _flush(url: str) -> None:
 def _with_database(url: str, number: int) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        return urlunsplit(parts._replace(query=f"db={number}"))
+        return f"unix://{parts.netloc}{parts.path}?db={number}"
     return urlunsplit(parts._replace(path=f"/{number}"))
