@@ -1,6 +1,7 @@
 """A client of voice-bridge, and calls to try things on."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -54,6 +55,13 @@ async def status_of(database: "asyncpg.Connection[asyncpg.Record]", call_id: UUI
     """The call's status as the table has it."""
     status: str = await database.fetchval("select status from voice_calls where id = $1", call_id)
     return status
+
+
+async def until(true: Callable[[], Awaitable[object]], within_s: float) -> None:
+    """Ask again and again until the answer is true; TimeoutError if it is not within the time."""
+    async with asyncio.timeout(within_s):
+        while not await true():
+            await asyncio.sleep(0)
 
 
 async def place(client: httpx.AsyncClient, key: str | None = None, **body: Any) -> httpx.Response:

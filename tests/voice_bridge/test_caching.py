@@ -16,7 +16,7 @@ import pytest
 from easymo.embedded import Valkey
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
-from tests.voice_bridge.client import NUMBER, callback, insert_call, insert_user, move, place, voice_bridge
+from tests.voice_bridge.client import NUMBER, callback, insert_call, insert_user, move, place, until, voice_bridge
 
 Database = "asyncpg.Connection[asyncpg.Record]"
 LIVE_CALLS = "/analytics/live-calls"
@@ -109,7 +109,7 @@ async def test_every_writer_of_a_call_is_seen_by_the_next_read_of_everything_tha
         assert (await writer.get(f"/calls/{call_id}")).json()[column] == value
         assert perf_counter() - written < FRESH_WITHIN_S
         # Another process hears of it by a push of the server.
-        await _until(lambda: _shows(reader, lists, call_id, column, value), within_s=FRESH_WITHIN_S)
+        await until(lambda: _shows(reader, lists, call_id, column, value), within_s=FRESH_WITHIN_S)
 
 
 async def test_new_call_is_in_the_live_list_at_once(environ: dict[str, str], database: Database) -> None:
@@ -227,23 +227,21 @@ async def test_cached_reads_send_no_statement(environ: dict[str, str]) -> None:
 
 
 async def _hit(client: httpx.AsyncClient, path: str) -> httpx.Response:
-    """The first answer from the cache: one that comes before Redis has stored the value still counts as a miss."""
-    async with asyncio.timeout(2):
-        while (response := await client.get(path)).headers["x-cache"] != "HIT":
-            await asyncio.sleep(0)
-    return response
+    """An answer from the cache. Those that come before Redis has stored the value still count as misses."""
+    answers: list[httpx.Response] = []
+
+    async def is_hit() -> bool:
+        answers.append(await client.get(path))
+        return answers[-1].headers["x-cache"] == "HIT"
+
+    await until(is_hit, within_s=2)
+    return answers[-1]
 
 
 async def _shows(client: httpx.AsyncClient, lists: list[str], call_id: UUID, column: str, value: object) -> bool:
     shown = [(await live(client, path))[call_id][column] for path in lists]
     shown.append((await client.get(f"/calls/{call_id}")).json()[column])
     return set(shown) == {value}
-
-
-async def _until(true: Callable[[], Awaitable[bool]], within_s: float) -> None:
-    async with asyncio.timeout(within_s):
-        while not await true():
-            await asyncio.sleep(0)
 
 
 @asynccontextmanager

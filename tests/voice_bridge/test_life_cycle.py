@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from easymo_platform.voice_bridge.model import LIVE, RANK, predecessors, predecessors_for_provider
-from tests.voice_bridge.client import insert_call, move, status_of, voice_bridge
+from tests.voice_bridge.client import insert_call, move, status_of, until, voice_bridge
 
 Database = "asyncpg.Connection[asyncpg.Record]"
 
@@ -117,6 +117,4 @@ async def _until_somebody_waits_for_a_lock(database: Database) -> None:
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() "
         "and pg_stat_clear_snapshot() is not null"
     )
-    async with asyncio.timeout(10):
-        while not await database.fetchval(waiting):
-            await asyncio.sleep(0)
+    await until(lambda: database.fetchval(waiting), within_s=10)

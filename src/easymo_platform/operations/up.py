@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -81,26 +82,34 @@ async def run(
     if stop.is_set():
         return
     async with _services(environ, options) as services:
-        endings = {asyncio.create_task(service.follow()): service for service in services}
-        stopping = asyncio.create_task(stop.wait())
-        started = asyncio.gather(*(service.url for service in services))
-        try:
-            await asyncio.wait({stopping, started, *endings}, return_when=asyncio.FIRST_COMPLETED)
-            if started.done():
+        await _supervise(services, database, redis_url, stop)
+
+
+async def _supervise(
+    services: list[Service], database: DatabaseServer, redis_url: str | None, stop: asyncio.Event
+) -> None:
+    """Say when all are ready, go on until ``stop``, then end them."""
+    endings: dict[asyncio.Task[Any], Service] = {asyncio.create_task(service.follow()): service for service in services}
+    stopping = asyncio.create_task(stop.wait())
+    ready = asyncio.create_task(_all_ready(services))
+    waiting: set[asyncio.Task[Any]] = {stopping, ready, *endings}
+    try:
+        while not stopping.done():
+            done, waiting = await asyncio.wait(waiting, timeout=_CHECK_SERVERS_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & endings.keys():
+                raise endings[task].stopped()
+            if ready in done:
                 _print_addresses(database.url, redis_url, services)
-            while not stopping.done():
-                ended, _ = await asyncio.wait(
-                    {stopping, *endings}, timeout=_CHECK_SERVERS_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in ended - {stopping}:
-                    raise endings[task].stopped()  # type: ignore[index]
-                database.check()
-            sys.stdout.write("Stopping.\n")
-        finally:
-            stopping.cancel()
-            started.cancel()
-            await _stop(services)
-            await asyncio.gather(*endings)
+            database.check()
+    finally:
+        stopping.cancel()
+        ready.cancel()
+        await _stop(services)
+        await asyncio.gather(*endings)
+
+
+async def _all_ready(services: list[Service]) -> None:
+    await asyncio.gather(*(service.url for service in services))
 
 
 @asynccontextmanager

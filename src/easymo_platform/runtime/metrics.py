@@ -13,7 +13,8 @@ LATENCY_BUCKETS_S = (
 )
 """The note's claims (50/98/150/250/287/456 ms) are bucket bounds, so that they are read off without interpolation."""
 
-disable_created_metrics()  # a third of the page, for a time that nobody asks for
+# A third of the page, for a time that nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 

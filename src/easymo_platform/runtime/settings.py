@@ -70,4 +70,4 @@ def read_settings(kind: type[S], environ: Mapping[str, str]) -> S:
             problems.append(f"{variable} is malformed: {error}.")
     if problems:
         raise SettingsError(problems)
-    return kind(**values)
+    return kind(**values)  # type: ignore[arg-type]

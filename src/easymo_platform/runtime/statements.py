@@ -31,7 +31,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 def read_statements(path: Path) -> dict[str, Statement]:
     """The statements of ``path`` by name. Placeholders are ``:name``; a cast (``::text``) is left alone."""
-    adapter = AsyncPGAdapter()
+    adapter = AsyncPGAdapter()  # type: ignore[no-untyped-call]
     queries = aiosql.from_path(path, lambda: adapter)
     return {
         name: Statement(name, getattr(queries, name).sql, tuple(adapter.var_sorted[name]))
