@@ -1,6 +1,6 @@
 """A process that starts one Postgres and one Valkey, prints their addresses as JSON and waits to be ended.
 
-Run as a file. With the argument `fork` a child without exec stays behind, holding every pipe of its parent but the standard ones.
+Run as a file. With the argument `fork` a child without exec stays behind, holding every pipe but the standard ones.
 """
 
 import json

@@ -43,6 +43,7 @@ def test_a_parent_ended_at_any_moment_leaves_nothing(seed: int, left_behind: Lef
     number = chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     lifetime_s = chance.uniform(0.0, 1.2)  # python starts, initdb, Postgres, Valkey, both in use
     print(f"seed {seed}: {number.name} after {lifetime_s:.3f} s")
+    before = unused_shared_memory()
     with parent() as process:
         with suppress(subprocess.TimeoutExpired):
             process.wait(lifetime_s)
@@ -50,6 +51,7 @@ def test_a_parent_ended_at_any_moment_leaves_nothing(seed: int, left_behind: Lef
         process.communicate(timeout=TIMEOUT_S)
         assert process.returncode != 0
         assert left_behind(process.pid) == []
+        assert unused_shared_memory() - before == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -146,8 +148,18 @@ def working_in(directory: Path) -> list[str]:
     return found
 
 
-def shared_memory_segments(creator_pid: int) -> list[str]:
-    """System V segments that this process has made."""
-    header, *rows = Path("/proc/sysvipc/shm").read_text().splitlines()
-    column = header.split().index("cpid")
-    return [row for row in rows if row.split()[column] == str(creator_pid)]
+def shared_memory_segments(creator_pid: int | None = None) -> list[dict[str, str]]:
+    """System V segments, all or those that a process has made."""
+    header, *rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines())
+    segments = [dict(zip(header, row, strict=True)) for row in rows]
+    return [segment for segment in segments if creator_pid is None or segment["cpid"] == str(creator_pid)]
+
+
+def unused_shared_memory() -> set[str]:
+    """Shared memory of Postgres that no process uses any more."""
+    mapped = ""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            mapped += (process / "maps").read_text()
+    files = {path.name for path in Path("/dev/shm").glob("PostgreSQL.*") if path.name not in mapped}
+    return files | {segment["shmid"] for segment in shared_memory_segments() if segment["nattch"] == "0"}

@@ -41,7 +41,8 @@ class Keeper:
         self.plan = plan
         self.account: pwd.struct_passwd | None = None
         self.directories: list[str] = []
-        self.server: subprocess.Popen[bytes] | None = None
+        self.child: subprocess.Popen[bytes] | None = None
+        self.stop_signal = signal.SIGTERM
         self.wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -57,7 +58,7 @@ class Keeper:
             self.report(ended=str(error))
             self.wait()
         finally:
-            self.stop_server()
+            self.stop_child()
             self.kill_children()
             self.release_shared_memory()
             for directory in self.directories:
@@ -72,17 +73,18 @@ class Keeper:
         self.report(directory=directory, sockets=sockets)
         with open(f"{directory}/log", "ab") as log:
             for command in self.plan["prepare"]:
-                child = self.start(command, names, log, signal.SIGKILL)
+                # Told to stop, initdb ends once its own child has: killed, that would leave its shared memory behind.
+                child = self.start(command, names, log, signal.SIGTERM)
                 if not self.wait(child):
                     return
                 if child.returncode != 0:
                     self.report(ended=f"{os.path.basename(command[0])} {outcome(child.returncode)}")
                     self.wait()
                     return
-            self.server = self.start(self.plan["command"], names, log, self.plan["stop_signal"])
-        self.report(pid=self.server.pid)
-        if self.wait(self.server):
-            self.report(ended=f"it {outcome(self.server.returncode)}")
+            server = self.start(self.plan["command"], names, log, signal.Signals(self.plan["stop_signal"]))
+        self.report(pid=server.pid)
+        if self.wait(server):
+            self.report(ended=f"it {outcome(server.returncode)}")
             self.wait()
 
     def make_directories(self) -> tuple[str, str]:
@@ -123,10 +125,11 @@ class Keeper:
         child = os.fork()
         if child == 0:
             answer = CANNOT_BECOME
-            with contextlib.suppress(OSError):
+            try:
                 self.become_account()
                 answer = 0 if os.access(path, os.R_OK | os.X_OK) else 1
-            os._exit(answer)
+            finally:
+                os._exit(answer)
         answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if answer == CANNOT_BECOME:
             raise PermissionError("Operation not permitted: to become user nobody, as which a server of root runs")
@@ -139,17 +142,19 @@ class Keeper:
             os.setuid(self.account.pw_uid)
 
     def start(
-        self, command: list[str], names: dict[str, str], log: IO[bytes], death_signal: int
+        self, command: list[str], names: dict[str, str], log: IO[bytes], stop_signal: signal.Signals
     ) -> subprocess.Popen[bytes]:
+        """Start a command as the server's user; it gets the signal to stop when the keeper ends, or dies."""
         keeper_pid = os.getpid()
 
         def before_exec() -> None:
             self.become_account()
-            libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)  # setuid would have cleared it
+            libc.prctl(PR_SET_PDEATHSIG, stop_signal, 0, 0, 0)  # setuid would have cleared it
             if os.getppid() != keeper_pid:
                 os._exit(1)
 
-        return subprocess.Popen(
+        self.stop_signal = stop_signal
+        self.child = subprocess.Popen(
             [replaced(argument, names) for argument in command],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -158,6 +163,7 @@ class Keeper:
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
             preexec_fn=before_exec,  # noqa: PLW1509 - safe, the keeper has one thread
         )
+        return self.child
 
     def report(self, **event: object) -> None:
         """Tell the parent, if it is still there."""
@@ -174,13 +180,13 @@ class Keeper:
                 return False
         return False
 
-    def stop_server(self) -> None:
-        if self.server and self.server.poll() is None:
-            self.server.send_signal(self.plan["stop_signal"])
+    def stop_child(self) -> None:
+        if self.child and self.child.poll() is None:
+            self.child.send_signal(self.stop_signal)
             try:
-                self.server.wait(GRACE_S)
+                self.child.wait(GRACE_S)
             except subprocess.TimeoutExpired:
-                self.server.kill()
+                self.child.kill()
 
     def kill_children(self) -> None:
         """End what is left, down to the last: the orphans of a killed child become our children in turn."""

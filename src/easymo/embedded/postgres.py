@@ -95,7 +95,9 @@ class Postgres(Instance):
             check=False,
         )
         if done.returncode != 0:
-            raise StartError(self.name, f"pg_stat_statements could not be created: {done.stderr.strip()}", "")
+            raise StartError(
+                self.name, f"pg_stat_statements could not be created: {done.stderr.strip()}", self.log_tail()
+            )
 
 
 def default_settings(memory: int, core_count: int) -> dict[str, str]:
