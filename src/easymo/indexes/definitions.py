@@ -2,7 +2,7 @@
 
 import msgspec
 
-from easymo.indexes.parser import Node, Tree, deparse, parse
+from easymo.indexes.parser import Node, Tree, deparse, parse, words
 
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: Postgres cuts longer names without an error
 
@@ -49,7 +49,7 @@ def parse_definition(sql: str) -> Definition:
     """The index that one CREATE INDEX statement makes. Raises ValueError for any other statement."""
     statement = _index_statement(parse(sql))
     return Definition(
-        name=statement.idxname,
+        name=_written_name(sql, statement.idxname),
         schema=statement.relation.schemaname,
         table=statement.relation.relname,
         keys=tuple(_key(node.index_elem) for node in statement.index_params),
@@ -79,6 +79,16 @@ def statement_on(sql: str, schema: str, table: str, name: str) -> str:
     statement.relation.schemaname, statement.relation.relname, statement.idxname = schema, table, name
     statement.relation.inh, statement.table_space = True, ""
     return deparse(tree)
+
+
+def _written_name(sql: str, kept: str) -> str:
+    """The name as it is written: the parser has cut it to what Postgres would keep."""
+    if not kept:
+        return ""
+    tokens = words(sql)
+    word = tokens[[token.lower() for token in tokens].index("on") - 1]
+    name = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+    return name if name.startswith(kept) else kept
 
 
 def _index_statement(tree: Tree) -> Node:

@@ -22,3 +22,10 @@ def parse(sql: str) -> Tree:
 def deparse(tree: Tree) -> str:
     """The text of a parse tree."""
     return str(_postgast.deparse(tree))
+
+
+def words(sql: str) -> list[str]:
+    """The tokens of a text as they are written, comments left out."""
+    encoded = sql.encode()  # positions count bytes
+    found = [encoded[token.start : token.end].decode() for token in _postgast.scan(sql).tokens]
+    return [word for word in found if not word.startswith(("--", "/*"))]

@@ -1,0 +1,73 @@
+"""A small table of orders, and SQL files that declare indexes on it."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from easymo.indexes import Declared, read_declared
+from easymo.indexes.observed import observed_indexes
+
+Declare = Callable[..., list[Declared]]
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a database with the table `orders` (1 000 rows) in it."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        """
+        create table orders (
+          id bigint primary key, customer text not null, status text not null, total numeric, created_at timestamptz
+        )
+        """
+    )
+    await connection.execute(
+        """
+        insert into orders
+        select i, 'customer ' || i % 50, (array['new', 'paid', 'sent'])[1 + i % 3], i, now() - i * interval '1 minute'
+        from generate_series(1, 1000) i
+        """
+    )
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def writer(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """A second session on the same database, for transactions that stay open."""
+    writer = await asyncpg.connect(database_url)
+    yield writer
+    await writer.close()
+
+
+@pytest.fixture
+def declare(tmp_path: Path) -> Declare:
+    """Write statements into a file and read back what they declare."""
+
+    def write(*statements: str) -> list[Declared]:
+        file = tmp_path / "indexes.sql"
+        file.write_text(";\n".join(statements) + ";\n")
+        return read_declared(file)
+
+    return write
+
+
+async def leave_invalid(connection: asyncpg.Connection, writer: asyncpg.Connection, statement: str) -> None:
+    """Break off a concurrent build: it waits for the writer's open transaction and runs into its lock_timeout."""
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        await connection.execute("set lock_timeout = '20ms'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await connection.execute(statement)
+        await connection.execute("reset lock_timeout")
+
+
+async def indexes_of(connection: asyncpg.Connection) -> dict[str, bool]:
+    """Name and validity of every index on `orders` but the primary key's."""
+    return {
+        index.name: index.valid
+        for index in await observed_indexes(connection, "public", "orders")
+        if not index.backs_constraint
+    }

@@ -1,0 +1,216 @@
+"""Apply builds what is declared, mends what a broken-off run left, and refuses to touch what it does not know."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from easymo.indexes import Progress, Retry, apply
+from easymo.indexes.errors import AnotherRunError, BuildError, DeclarationError, DifferentIndexError, LockError
+from easymo.indexes.plan import Action
+from tests.indexes.conftest import Declare, indexes_of, leave_invalid
+
+BY_CUSTOMER = "create index concurrently by_customer on orders (customer, created_at)"
+BY_TOTAL = "create index concurrently by_total on orders (total) where status in ('new', 'paid')"
+SHORT = timedelta(milliseconds=50)
+LONG = timedelta(minutes=1)
+BUILDING = "select pid from pg_stat_progress_create_index where phase like 'waiting%'"
+
+
+async def test_missing_indexes_are_built_valid_and_reported(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    events: list[Progress] = []
+    applied = await apply(database_url, declare(BY_CUSTOMER, BY_TOTAL), report=events.append)
+    assert await indexes_of(connection) == {"by_customer": True, "by_total": True}
+    assert [(index.index, index.action, index.attempts) for index in applied] == [
+        ("by_customer", Action.BUILD, 1),
+        ("by_total", Action.BUILD, 1),
+    ]
+    sizes = [await connection.fetchval(f"select pg_relation_size('{index.index}')") for index in applied]
+    assert [index.size_bytes for index in applied] == sizes
+    assert all(index.seconds > 0 for index in applied)
+    assert [(event.position, event.total, event.event) for event in events] == [
+        (1, 2, "build"),
+        (1, 2, "done"),
+        (2, 2, "build"),
+        (2, 2, "done"),
+    ]
+
+
+async def test_second_apply_changes_nothing(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    declared = declare(BY_CUSTOMER, BY_TOTAL)
+    await apply(database_url, declared)
+    oids = await connection.fetch("select oid, relname, relfilenode from pg_class order by oid")
+    applied = await apply(database_url, declared)
+    assert [index.action for index in applied] == [Action.KEEP, Action.KEEP]
+    assert await connection.fetch("select oid, relname, relfilenode from pg_class order by oid") == oids
+
+
+async def test_index_is_built_concurrently_even_where_the_file_does_not_say_so(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    # An ordinary build would not even begin while rows are written; a concurrent one begins, then waits for the writer.
+    async with writer.transaction():
+        await writer.execute("lock table orders in row exclusive mode")
+        with pytest.raises(LockError):
+            await apply(
+                database_url, declare("create index x on orders (total)"), lock_timeout=SHORT, retry=Retry(attempts=1)
+            )
+    assert await indexes_of(connection) == {"x": False}, "a concurrent build leaves its entry when it is broken off"
+
+
+@pytest.mark.parametrize("leftover", [BY_CUSTOMER, "create index concurrently by_customer on orders (status)"])
+async def test_invalid_leftover_is_rebuilt_as_declared(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare, leftover: str
+) -> None:
+    await leave_invalid(connection, writer, leftover)
+    assert await indexes_of(connection) == {"by_customer": False}
+    (applied,) = await apply(database_url, declare(BY_CUSTOMER))
+    assert applied.action is Action.REPAIR
+    assert await indexes_of(connection) == {"by_customer": True}
+    definition = await connection.fetchval("select pg_get_indexdef('by_customer'::regclass)")
+    assert definition.endswith("(customer, created_at)")
+
+
+async def test_different_index_is_refused_before_anything_is_built(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute("create index by_total on orders (total)")
+    with pytest.raises(DifferentIndexError, match="not the declared one"):
+        await apply(database_url, declare(BY_CUSTOMER, BY_TOTAL))
+    assert await indexes_of(connection) == {"by_total": True}
+
+
+async def test_different_index_is_rebuilt_when_replacing_is_allowed(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute("create index by_total on orders (total)")
+    (applied,) = await apply(database_url, declare(BY_TOTAL), replace=True)
+    assert applied.action is Action.REPLACE
+    assert "WHERE" in await connection.fetchval("select pg_get_indexdef('by_total'::regclass)")
+
+
+async def test_illegal_index_is_refused_before_anything_is_built(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    illegal = "create index concurrently recent on orders (id) where created_at > now() - interval '1 day'"
+    with pytest.raises(DeclarationError, match="IMMUTABLE"):
+        await apply(database_url, declare(BY_CUSTOMER, illegal))
+    assert await indexes_of(connection) == {}
+
+
+async def test_lock_timeout_is_retried_while_a_transaction_is_open(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    tried_twice = asyncio.Event()
+
+    def watch(progress: Progress) -> None:
+        if progress.event == "wait" and progress.attempt == 2:
+            tried_twice.set()
+
+    async def write() -> None:
+        async with writer.transaction():
+            await writer.execute("update orders set total = 0 where id = 1")
+            await tried_twice.wait()
+
+    writing = asyncio.create_task(write())
+    retry = Retry(attempts=20, first_delay=timedelta(milliseconds=10), longest_delay=SHORT)
+    (applied,) = await apply(database_url, declare(BY_CUSTOMER), lock_timeout=SHORT, retry=retry, report=watch)
+    await writing
+    assert applied.attempts >= 3
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_transaction_that_stays_open_is_named_and_a_later_apply_finishes(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    pid = await writer.fetchval("select pg_backend_pid()")
+    retry = Retry(attempts=2, first_delay=timedelta(milliseconds=1))
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        with pytest.raises(LockError, match=rf"backend {pid}, idle in transaction.*update orders set total"):
+            await apply(database_url, declare(BY_CUSTOMER), lock_timeout=SHORT, retry=retry)
+    await apply(database_url, declare(BY_CUSTOMER))
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_locked_table_is_waited_for_when_planning_too(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    retry = Retry(attempts=2, first_delay=timedelta(milliseconds=1))
+    async with writer.transaction():
+        await writer.execute("lock table orders in access exclusive mode")
+        with pytest.raises(LockError):
+            await apply(database_url, declare(BY_CUSTOMER), lock_timeout=SHORT, retry=retry)
+    assert await indexes_of(connection) == {}
+
+
+async def test_second_run_is_refused_while_the_first_one_builds(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER), lock_timeout=LONG))
+        pid = await building(connection)
+        with pytest.raises(AnotherRunError, match=f"backend {pid}"):
+            await apply(database_url, declare(BY_CUSTOMER))
+    await first
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_cancelled_apply_stops_the_build_and_can_be_repeated(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER, BY_TOTAL), lock_timeout=LONG))
+        await building(connection)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert await connection.fetch(BUILDING) == []
+    assert await indexes_of(connection) == {"by_customer": False}
+    applied = await apply(database_url, declare(BY_CUSTOMER, BY_TOTAL))
+    assert [index.action for index in applied] == [Action.REPAIR, Action.BUILD]
+    assert await indexes_of(connection) == {"by_customer": True, "by_total": True}
+
+
+async def test_lost_connection_is_told_and_the_next_apply_repairs(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER), lock_timeout=LONG))
+        await connection.execute("select pg_terminate_backend($1)", await building(connection))
+        with pytest.raises(BuildError, match=r"by_customer was not finished: .*terminating connection"):
+            await first
+    (applied,) = await apply(database_url, declare(BY_CUSTOMER))
+    assert applied.action is Action.REPAIR
+
+
+async def test_failed_unique_build_leaves_no_invalid_index(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    with pytest.raises(BuildError, match="could not create unique index"):
+        await apply(database_url, declare(BY_TOTAL, "create unique index concurrently one on orders (customer)"))
+    assert await indexes_of(connection) == {"by_total": True}
+
+
+async def test_build_is_not_cut_off_by_the_statement_timeout_of_the_database(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set statement_timeout = '1ms'")
+    await apply(database_url, declare(BY_CUSTOMER))
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def building(connection: asyncpg.Connection) -> int:
+    """Pid of the backend whose build has come to wait for the open transaction."""
+    while True:
+        if pid := await connection.fetchval(BUILDING):
+            return int(pid)
