@@ -1,6 +1,7 @@
 """A server of raw bytes: says exactly what a test wants to be said, also what HTTP forbids."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ class Log:
     stop_listening: Callable[[], None] = lambda: None
     connections: int = 0
     paths: list[str] = field(default_factory=list)
+    closed_at_s: list[float] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -46,6 +48,7 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[Target, Log]]:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            log.closed_at_s.append(time.monotonic())
             writers.discard(writer)
             talks.discard(task)
             writer.close()

@@ -74,17 +74,27 @@ async def test_requests_keep_their_times_while_others_hang() -> None:
     assert result.void is None
 
 
-async def test_a_request_times_out_by_its_intended_time_and_its_connection_is_closed() -> None:
-    async def answer_too_late(_: str, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.4)  # this is how slow the server under test is
-        writer.write(OK)
-
-    async with serving(answer_too_late) as (target, log):
+async def test_a_request_times_out_by_its_intended_time_and_its_connection_is_closed_then() -> None:
+    async with serving(hang) as (target, log):
         result = await run(plan(target, 50, 0.5), timeout_s=0.3)
     assert result.errors == {"timeout": 25}
     assert result.latency_ms is not None
     assert result.latency_ms.p50 == pytest.approx(300, abs=20)
-    assert log.connections == 25
+    assert len(log.closed_at_s) == 25
+    assert max(log.closed_at_s) - min(log.closed_at_s) == pytest.approx(0.48, abs=0.1)
+
+
+async def test_an_answer_after_the_time_out_is_not_taken_for_the_next_one() -> None:
+    async def answer_the_first_too_late(_: str, writer: asyncio.StreamWriter) -> None:
+        if len(log.paths) == 1:
+            await asyncio.sleep(0.35)  # this is how slow the server under test is
+            writer.write(OK.replace(b"200", b"500"))
+        else:
+            writer.write(OK)
+
+    async with serving(answer_the_first_too_late) as (target, log):
+        result = await run(plan(target, 50, 0.5), timeout_s=0.3)
+    assert (result.statuses, result.errors) == ({"2xx": 24}, {"timeout": 1})
 
 
 async def test_a_request_that_finds_no_connection_free_is_an_error() -> None:

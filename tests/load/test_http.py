@@ -79,6 +79,13 @@ async def test_a_connection_that_the_server_closes_is_replaced_without_an_error(
     assert log.connections == REQUESTS
 
 
+async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+    async with serving(replying(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))) as (target, log):
+        result = await load(target)
+    assert (result.statuses, result.errors) == ({"2xx": REQUESTS}, {})
+    assert log.connections == REQUESTS
+
+
 async def test_an_answer_without_length_ends_with_the_connection() -> None:
     async def until_the_end(_: str, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nall there is")
@@ -93,6 +100,7 @@ async def test_an_answer_without_length_ends_with_the_connection() -> None:
     [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nnot all",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],

@@ -97,6 +97,11 @@ def test_each_stage_has_its_own_rate() -> None:
     assert due_ms[-1] < 15_000
 
 
+def test_a_gap_that_crosses_a_change_of_rate_is_stretched_in_proportion() -> None:
+    due_ms = schedule(Stage(10, 1.22), Stage(20, 1), arrivals="constant").due_ms
+    assert due_ms[11:14] == pytest.approx([1150, 1235, 1285], abs=1)  # 0.7 of a gap at 10/s, then 0.3 of one at 20/s
+
+
 def test_the_warm_up_comes_before_the_stages_at_the_first_rate() -> None:
     warmed = schedule(Stage(100, 2), Stage(400, 1), arrivals="constant", warm_up_s=1.0)
     assert sum(ms < 1000 for ms in warmed.due_ms) == 100

@@ -11,6 +11,7 @@ import msgspec
 
 from easymo.load.errors import LoadError
 from easymo.load.job import Job, run_job
+from easymo.load.realtime import die_with_parent
 
 _USAGE = "usage: python -m easymo.load JOB, with an easymo.load.Job as JSON (people use: easymo load run --help)"
 
@@ -22,6 +23,7 @@ def main() -> int:
     except (ValueError, msgspec.ValidationError) as error:
         sys.stderr.write(f"{_USAGE}\n{error}\n")
         return 2
+    die_with_parent()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what a scenario prints must not get into the result
             result = run_job(job)

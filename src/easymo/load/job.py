@@ -1,6 +1,7 @@
 """Jobs: one run as data, carried out in this process or in processes of its own."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -88,18 +89,27 @@ def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> Load
         )
 
 
-def run_process(job: Job, processes: int = 1) -> LoadResult:
+def run_process(job: Job, processes: int = 1, environment: Mapping[str, str] | None = None) -> LoadResult:
     """Carries out the job in new processes that share its schedule, and adds up their results. Blocks.
 
-    So neither this process's garbage nor its other threads can make the generator late. Raises what `run_job` raises,
-    and `LoadError` when a process came to another end.
+    So neither this process's garbage nor its other threads can make the generator late. The processes start within
+    some milliseconds of each other, and die with the caller. `environment` is added to this process's own. Raises what
+    `run_job` raises, and `LoadError` when a process came to another end.
     """
     workers: list[subprocess.Popen[str]] = []
     try:
         for index in range(processes):
             part = msgspec.structs.replace(job, share=(index, processes))
             command = [sys.executable, "-m", "easymo.load", msgspec.json.encode(part).decode()]
-            workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+            workers.append(
+                subprocess.Popen(
+                    command,
+                    env=os.environ | dict(environment or {}),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
         return merge([_result_of(worker) for worker in workers])
     finally:
         for worker in workers:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from easymo.load.connection import CONNECT_FAILED, Connection
 from easymo.load.errors import TargetError
@@ -29,24 +30,20 @@ class ConnectionPool:
         self._connecting: dict[int, asyncio.Task[None]] = {}
 
     async def warm(self, count: int, within_s: float) -> None:
-        """Opens `count` connections beforehand; raises `TargetError` when not even one can be opened."""
+        """Opens `count` connections beforehand, or as many as it gets; raises `TargetError` when it gets none."""
         try:
             async with asyncio.timeout(within_s):
-                first = await self._connect()
+                first = await self._connect_ahead()
         except TimeoutError as error:
             raise TargetError(self._unreachable(f"no connection within {within_s:g} s")) from error
         except OSError as error:
             raise TargetError(self._unreachable(_reason(error))) from error
         self._address = first.peer  # resolve the name once
-        self._idle.append(first)
-        for begin in range(1, count, _OPENED_AT_ONCE):
-            opened = await asyncio.gather(
-                *(self._connect() for _ in range(min(_OPENED_AT_ONCE, count - begin))), return_exceptions=True
-            )
-            self._idle += [connection for connection in opened if isinstance(connection, Connection)]
-        now_ns = time.monotonic_ns()
-        for connection in self._idle:
-            connection.idle_since_ns = now_ns
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for begin in range(1, count, _OPENED_AT_ONCE):
+                    more = (self._connect_ahead() for _ in range(min(_OPENED_AT_ONCE, count - begin)))
+                    await asyncio.gather(*more, return_exceptions=True)
 
     def send(self, request: int, payload: bytes, now_ns: int) -> bool:
         """Sends the request on an idle connection or a new one; False when the limit is reached and none is idle."""
@@ -88,6 +85,12 @@ class ConnectionPool:
             lambda: Connection(self._finished, self._all.discard), *self._address
         )
         self._all.add(connection)
+        return connection
+
+    async def _connect_ahead(self) -> Connection:
+        connection = await self._connect()
+        connection.idle_since_ns = time.monotonic_ns()
+        self._idle.append(connection)
         return connection
 
     async def _connect_and_send(self, request: int, payload: bytes) -> None:

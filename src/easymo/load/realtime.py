@@ -5,12 +5,14 @@ import ctypes
 import gc
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
+_PR_SET_PDEATHSIG = 1
 
 
 class _Itimerspec(ctypes.Structure):
@@ -55,6 +57,11 @@ class Alarm:
         except BlockingIOError:  # set anew between the kernel's report and this call
             return
         self._callback()
+
+
+def die_with_parent() -> None:
+    """Lets the kernel end this process with SIGKILL when the thread that started it ends (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
