@@ -1,28 +1,30 @@
 """The Redis commands of the cache, for any client that can send one."""
 
+import asyncio
+import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
-from easymo.cache.store import Found, KeptDeletions, Listener
+from easymo.cache.store import Found, Held, KeptDeletions, Listener
 
 # Each script touches one key, so that it runs on a cluster as well.
-_CLAIM: Final = """
+CLAIM: Final = """
 local held = redis.call('GET', KEYS[1])
 if held and string.sub(held, 1, #ARGV[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 0
 """
-_REPLACE: Final = """
+REPLACE: Final = """
 local held = redis.call('GET', KEYS[1])
 if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
 return 1
 """
-_RENEW: Final = """
+RENEW: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-_RELEASE: Final = """
+RELEASE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
@@ -43,6 +45,9 @@ _FIGURES: Final = (
     "instantaneous_ops_per_sec",
     "uptime_in_seconds",
 )
+
+POLL_S: Final = 0.025
+"""How often a call looks again for another process's value where no push tells it."""
 
 Argument = str | bytes | int
 
@@ -66,7 +71,7 @@ class Commands:
 
     async def claim(self, name: str, expected: bytes, lease: bytes, lease_ms: int) -> Found:
         if expected:
-            asked = self._send("EVAL", _CLAIM, 1, name, expected, lease, lease_ms)
+            asked = self._send("EVAL", CLAIM, 1, name, expected, lease, lease_ms)
         else:
             asked = self._send("SET", name, lease, "NX", "PX", lease_ms)
         return await self._then_get(asked, name)
@@ -79,7 +84,7 @@ class Commands:
         """Read `name` right behind a command that was just sent (and must have been accepted)."""
 
     async def replace(self, name: str, expected: bytes, raw: bytes, expires_at_ms: int) -> bool:
-        command = ("EVAL", _REPLACE, 1, name, expected, raw, expires_at_ms)
+        command = ("EVAL", REPLACE, 1, name, expected, raw, expires_at_ms)
         return bool(await self._send(*command, parse=self._changed(name)))
 
     async def take_lease(self, name: str, lease: bytes, lease_ms: int) -> bool:
@@ -87,16 +92,18 @@ class Commands:
 
     async def renew(self, name: str, lease: bytes, lease_ms: int) -> Found:
         # Our own change ends the tracking of the name; the read starts it again.
-        return await self._then_get(self._send("EVAL", _RENEW, 1, name, lease, lease_ms), name)
+        return await self._then_get(self._send("EVAL", RENEW, 1, name, lease, lease_ms), name)
 
     async def release(self, name: str, lease: bytes) -> None:
-        await self._send("EVAL", _RELEASE, 1, name, lease, parse=self._changed(name))
+        await self._send("EVAL", RELEASE, 1, name, lease, parse=self._changed(name))
 
     async def figures(self) -> dict[str, int | str]:
         info = await self._send("INFO")
-        text = info.decode(errors="replace") if isinstance(info, bytes) else str(info)
-        pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
-        return {name: int(value) if value.isdigit() else value for name, value in pairs if name in _FIGURES}
+        pairs = [line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line]
+        return self._chosen({name: int(value) if value.isdigit() else value for name, value in pairs})
+
+    def _chosen(self, info: Mapping[str, int | str]) -> dict[str, int | str]:
+        return {name: info[name] for name in _FIGURES if name in info}
 
     def _changed(self, *names: str) -> Callable[[Any], Any]:
         """Tells the listener at the place in the stream where Redis made our own change (it sends us none: NOLOOP)."""
@@ -107,5 +114,34 @@ class Commands:
 
         return parse
 
-    async def _delete_each(self, names: Iterable[str]) -> int:
-        return sum([await self._send("UNLINK", name, parse=self._changed(name)) for name in names])
+
+class UntrackedCommands(Commands):
+    """A store that hears nothing of others' changes: the near cache stays off, and waiting is looking again."""
+
+    tracks = False
+    last_error = ""
+
+    def to_local_s(self, epoch_ms: int) -> float:
+        return epoch_ms / 1000 - time.time() + time.monotonic()
+
+    def to_epoch_ms(self, local_s: float) -> int:
+        return int((local_s - time.monotonic() + time.time()) * 1000)
+
+    async def get(self, name: str) -> Found:
+        return self._listener.arrived(name, await self._send("GET", name))
+
+    async def _then_get(self, asked: Awaitable[Any], name: str) -> Found:
+        await asked
+        return await self.get(name)
+
+    async def delete(self, names: Iterable[str]) -> int:
+        names = tuple(names)
+        try:
+            replies = await asyncio.gather(*[self._send("UNLINK", name, parse=self._changed(name)) for name in names])
+        except BaseException:
+            self.kept.keep(names)
+            raise
+        return sum(replies)
+
+    async def wait_changed(self, held: Held, timeout_s: float) -> None:
+        await asyncio.sleep(POLL_S)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from easymo.cache.commands import Argument, Commands
+from easymo.cache.commands import POLL_S, Argument, Commands
 from easymo.cache.counters import Events
 from easymo.cache.errors import Refused, Unavailable
 from easymo.cache.store import Found, Held, Listener
@@ -27,8 +27,6 @@ HEARTBEAT_S: Final = 1.0
 WAITING_HEARTBEAT_S: Final = 0.010
 """The same while a call waits for another process: it must not wait for a server that hangs."""
 SCAN_COUNT: Final = 500
-POLL_S: Final = 0.025
-"""How often a call looks again for another process's value where no push tells it."""
 
 _log = logging.getLogger("easymo.cache")
 
@@ -250,6 +248,7 @@ class Connection(Commands):
             batch = names[start : start + SCAN_COUNT]
             await _ask_slowly(wire, "UNLINK", *batch)
             self.kept.names.difference_update(batch)
+            self._events.deletions_sent_late += len(batch)
         for pattern in tuple(self.kept.patterns):
             cursor: bytes | str = "0"
             while cursor != b"0":
@@ -257,6 +256,7 @@ class Connection(Commands):
                 if found:
                     await _ask_slowly(wire, "UNLINK", *found)
             self.kept.patterns.discard(pattern)
+            self._events.deletions_sent_late += 1
 
     async def _watch(self, wire: Wire) -> None:
         """Ask for the time now and then: it keeps the clocks together and finds out when nobody is there."""

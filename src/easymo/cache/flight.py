@@ -38,6 +38,10 @@ class Flight:
         """Whether there is a value already."""
         return self.result.done() and not self.result.cancelled() and self.result.exception() is None
 
+    def failed(self) -> bool:
+        """Whether there will never be a value."""
+        return self.result.done() and not self.succeeded()
+
     def crash_landed(self, task: asyncio.Task[None]) -> None:
         """Called when the task of this flight is done: nobody may wait for a result that will not come."""
         if not self.result.done():
@@ -62,7 +66,9 @@ class Flights:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, key: str) -> Flight | None:
-        return self._joinable.get(key)
+        flight = self._joinable.get(key)
+        # A load that failed is over, even while its lease is still being released.
+        return None if flight is None or flight.failed() else flight
 
     def add(self, key: str, flight: Flight, task: asyncio.Task[None]) -> None:
         """Let others join `flight` until its task is done."""

@@ -9,10 +9,8 @@ def headers_for(cached: CachedBytes, *, public: bool) -> dict[str, str]:
     `public` lets a CDN serve the response even to requests that carry credentials; leave it False for what belongs
     to one user. A response that did not go through the cache must not be kept by others either (`no-cache`).
     """
-    if cached.outcome == "BYPASS":
-        control = "no-cache"
-    else:
-        control = f"{'public, ' if public else ''}max-age={cached.max_age_s}"
+    max_age = f"{'public, ' if public else ''}max-age={cached.max_age_s}"
+    control = "no-cache" if cached.outcome == "BYPASS" else max_age
     return {"X-Cache": cached.outcome, "Cache-Control": control, "ETag": f'"{cached.version}"'}
 
 

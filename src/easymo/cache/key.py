@@ -88,3 +88,27 @@ class Template:
     def render(self, texts: tuple[str, ...]) -> str:
         """The key for texts made by `texts`."""
         return self.format % texts
+
+
+def glob_regex(pattern: str) -> str:
+    """A Redis glob as a regular expression: `*`, `?`, `[a-z]`, `[^a]`, a backslash before what stands for itself."""
+    parts: list[str] = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        at += 1
+        if char == "*":
+            parts.append(".*")
+        elif char == "?":
+            parts.append(".")
+        elif char == "[" and (end := pattern.find("]", at)) > at:
+            inside = pattern[at:end]
+            escaped = re.escape(inside.removeprefix("^")).replace("\\-", "-")
+            parts.append(f"[{'^' if inside.startswith('^') else ''}{escaped}]")
+            at = end + 1
+        elif char == "\\" and at < len(pattern):
+            parts.append(re.escape(pattern[at]))
+            at += 1
+        else:
+            parts.append(re.escape(char))
+    return "".join(parts)

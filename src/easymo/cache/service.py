@@ -29,6 +29,7 @@ from easymo.cache.flight import Flight, Flights, Loaded, Outcome
 from easymo.cache.immutable import is_immutable
 from easymo.cache.key import escape_glob
 from easymo.cache.lease import CALL_BUDGET_S, Job, Leases
+from easymo.cache.memory import MemoryStore
 from easymo.cache.near import Entry, Near
 from easymo.cache.null import NullStore
 from easymo.cache.refresh import Refreshes
@@ -544,7 +545,13 @@ def store_for(url: str, listener: Listener, events: Events) -> Store:
     if scheme in ("redis", "unix"):
         return Connection(url, listener, events)
     if scheme == "null":
-        return NullStore()
+        return NullStore(listener)
+    if scheme == "memory":
+        return MemoryStore(listener)
+    if scheme in ("rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"):
+        from easymo.cache.redispy import RedisPyStore
+
+        return RedisPyStore(url, listener, events)
     raise ValueError(
         f"The cache URL has scheme {scheme!r}; use redis:// or unix:// (one server), rediss://, redis+sentinel:// or "
         "redis+cluster:// (through redis-py), or memory:// (tests)."
