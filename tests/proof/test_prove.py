@@ -61,13 +61,23 @@ class Judge:
         return self.process.returncode, output, errors
 
     def relatives(self) -> list[psutil.Process]:
-        """Every process that was started by this run, however far down."""
+        """The judge, the system's processes and load generators of this run (servers: see `left_behind`)."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.environ().get("EASYMO_TEST_RUN") == self.mark.split("=")[1]:
                     found.append(process)
         return found
+
+    def server(self, name: str) -> psutil.Process:
+        """The first embedded server of this run with that program name (its children come later)."""
+        mark = f"easymo-{self.process.pid}-"
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.name() == name and any(mark in word for word in process.cmdline()):
+                    found.append(process)
+        return min(found, key=lambda process: process.create_time())
 
     def nothing_is_left(self, left_behind: LeftBehind) -> None:
         """No server, directory or process of the run remains (a killed process may take a moment to be reaped)."""
@@ -221,8 +231,7 @@ def test_a_server_that_dies_in_the_middle_voids_the_run_in_one_sentence(
     judge = Judge(shop)
     judges.append(judge)
     judge.wait_for("capacity before")
-    victims = [p for p in judge.relatives() if p.name() == server]
-    min(victims, key=lambda p: p.create_time()).kill()
+    judge.server(server).kill()
     code, _, errors = judge.finish()
     assert code == 3, errors
     assert "Traceback" not in errors
