@@ -51,7 +51,8 @@ def test_a_parent_ended_at_any_moment_leaves_nothing(seed: int, left_behind: Lef
         process.communicate(timeout=TIMEOUT_S)
         assert process.returncode != 0
         assert left_behind(process.pid) == []
-        assert unused_shared_memory() - before == set()
+        # Seen twice: other servers that start just now hold some for a moment without using it.
+        assert (unused_shared_memory() - before) & unused_shared_memory() == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
