@@ -60,7 +60,7 @@ async def status_of(database: "asyncpg.Connection[asyncpg.Record]", call_id: UUI
 async def until(true: Callable[[], Awaitable[object]], within_s: float) -> None:
     """Ask again and again until the answer is true; TimeoutError if it is not within the time."""
     async with asyncio.timeout(within_s):
-        while not await true():
+        while not await true():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0)
 
 

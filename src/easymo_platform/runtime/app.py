@@ -1,5 +1,6 @@
 """The application every service is built from: routes of its own plus health, metrics, cache figures and errors."""
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,6 +34,8 @@ class Runtime:
     database: Database
     cache: CacheService
     started: float = field(default_factory=time.monotonic)
+    instance: str = field(default_factory=lambda: os.urandom(4).hex())
+    """Tells this process from its replicas, which must not answer with its health."""
 
     @classmethod
     def of(cls, service: str, settings: Settings, queries: Path) -> "Runtime":

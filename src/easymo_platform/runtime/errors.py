@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +35,13 @@ class DatabaseError(Exception):
     """Postgres did not answer a statement: it is away, too busy, or refused it. The cause is chained."""
 
 
-_CODES = {400: "invalid_request", 401: "unauthorized", 403: "forbidden", 413: "payload_too_large"}
+_HTTP_ERRORS = {
+    400: ErrorBody("invalid_payload", "The request body could not be read as JSON."),
+    404: ErrorBody("not_found", "There is nothing at this address."),
+    405: ErrorBody("method_not_allowed", "This address does not take that method."),
+    413: ErrorBody("payload_too_large", "The request body is larger than this service takes."),
+    415: ErrorBody("unsupported_media_type", "This operation does not take that kind of body."),
+}
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
@@ -68,14 +74,8 @@ def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Res
 
 
 def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[ErrorBody]:
-    if isinstance(error, NotFoundException):
-        return _answer(404, ErrorBody("not_found", "There is nothing at this address."))
-    if isinstance(error, MethodNotAllowedException):
-        return _answer(405, ErrorBody("method_not_allowed", "This address does not take that method."), error.headers)
-    if error.status_code == 400:
-        # A body that is no JSON at all arrives here as a plain client error.
-        return _answer(400, ErrorBody("invalid_payload", "The request body could not be read as JSON."))
-    return _answer(error.status_code, ErrorBody(_CODES.get(error.status_code, "http_error"), error.detail))
+    body = _HTTP_ERRORS.get(error.status_code) or ErrorBody("http_error", f"{error.detail.rstrip('.')}.")
+    return _answer(error.status_code, body, error.headers)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:

@@ -1,7 +1,6 @@
 """What operators and probes ask of every service: health, metrics and the cache's figures."""
 
 import asyncio
-import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from easymo_platform.runtime.app import Runtime
 
 POSTGRES_TIMEOUT_S = 5
-
-_INSTANCE = os.urandom(4).hex()
-"""Health is cached per process: a replica must not answer with another one's."""
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -90,7 +86,7 @@ async def health(request: AnyRequest) -> Response[Health]:
         uptime = round(time.monotonic() - runtime.started, 1)
         return Health(status, runtime.service, uptime, datetime.now(UTC), checks)
 
-    key = CacheStrategies.health_check(service=runtime.service, instance=_INSTANCE)
+    key = CacheStrategies.health_check(service=runtime.service, instance=runtime.instance)
     summary = await runtime.cache.get_or_set(key, examine, type=Health)
     return Response(summary, status_code=503 if summary.status == "unhealthy" else 200)
 

@@ -185,15 +185,15 @@ class CallStore:
             )
             transaction.changed(row)
 
-    async def fail_stuck_calls(self) -> int | None:
+    async def fail_stuck_calls(self) -> int:
         """Fail up to :data:`SWEEP_BATCH` live calls that nobody has touched for :data:`STUCK_AFTER`.
 
-        Returns how many, or ``None`` when another replica was at it.
+        Returns how many; 0 as well when another replica is at it.
         """
         async with self._transaction() as transaction:
             lock = await transaction.session.fetch_row("try_sweep_lock")
             if lock is None or not lock["locked"]:
-                return None
+                return 0
             stuck = await transaction.session.fetch("stuck_calls", age=STUCK_AFTER, limit=SWEEP_BATCH)
             moves = [await transaction.move(row["id"], "failed", predecessors("failed")) for row in stuck]
             return moves.count(Moved.YES)

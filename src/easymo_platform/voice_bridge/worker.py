@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Gauge
 
 from easymo_platform.runtime.errors import DatabaseError
-from easymo_platform.voice_bridge.store import SWEEP_BATCH, CallStore
+from easymo_platform.voice_bridge.store import CallStore
 
 _log = structlog.get_logger(__name__)
 
@@ -36,10 +36,8 @@ class Sweeper:
     async def sweep(self) -> int:
         """Fail every stuck call. Returns how many; 0 as well when another replica is sweeping."""
         swept = 0
-        while (batch := await self._store.fail_stuck_calls()) is not None:
+        while batch := await self._store.fail_stuck_calls():
             swept += batch
-            if batch < SWEEP_BATCH:
-                break
         return swept
 
     async def _sweep_for_ever(self) -> None:

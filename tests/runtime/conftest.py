@@ -1,0 +1,61 @@
+"""A small service on the runtime, on real servers."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar, get, post
+from litestar.params import FromPath, JSONBody
+
+from easymo.embedded import Postgres, Valkey
+from easymo_platform.runtime.app import Runtime, create_app
+from easymo_platform.runtime.settings import Settings, read_settings
+
+SmallService = Callable[..., AbstractAsyncContextManager[tuple[httpx.AsyncClient, Litestar]]]
+
+
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    amount: Annotated[int, msgspec.Meta(ge=1)]
+
+
+@get("/orders/{order_id:int}")
+async def order(order_id: FromPath[int]) -> dict[str, int]:
+    return {"order": order_id}
+
+
+@post("/orders")
+async def place_order(data: JSONBody[Order]) -> dict[str, Any]:
+    return {"amount": data.amount}
+
+
+@get("/defect")
+async def defect() -> None:
+    raise RuntimeError("secret of the house: +250788123443")
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+def small_service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> SmallService:
+    """`async with small_service(REDIS_URL=…) as (client, app)`."""
+    queries = tmp_path / "queries.sql"
+    queries.write_text("-- name: one()\nselect 1 as one;\n")
+    servers = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "DATABASE_POOL_SIZE": "2"}
+
+    @asynccontextmanager
+    async def run(**environ: str) -> AsyncIterator[tuple[httpx.AsyncClient, Litestar]]:
+        given: Mapping[str, str] = servers | environ
+        runtime = Runtime.of("orders", read_settings(Settings, given), queries)
+        app = create_app(runtime, [order, place_order, defect], state=None, background=_nothing)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
+            yield client, app
+
+    return run

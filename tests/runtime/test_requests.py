@@ -1,0 +1,120 @@
+"""What every request gets: an id, a measurement, and one shape of error."""
+
+import math
+import re
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from easymo_platform.runtime.metrics import LATENCY_BUCKETS_S
+from tests.runtime.conftest import SmallService
+
+
+def samples(page: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    families = text_string_to_metric_families(page)
+    found = [sample for family in families for sample in family.samples if sample.name == name]
+    return {tuple(sorted(sample.labels.items())): sample.value for sample in found}
+
+
+async def test_requests_are_counted_by_template_never_by_path(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        for number in range(3):
+            await client.get(f"/orders/{number}")
+        await client.get("/nowhere/7")
+        await client.post("/orders", json={"amount": 0})
+        response = await client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    counted = samples(response.text, "http_requests_total")
+    assert counted == {
+        (("method", "GET"), ("route", "/orders/{order_id}"), ("service", "orders"), ("status_code", "200")): 3,
+        (("method", "GET"), ("route", "unmatched"), ("service", "orders"), ("status_code", "404")): 1,
+        (("method", "POST"), ("route", "/orders"), ("service", "orders"), ("status_code", "400")): 1,
+    }
+
+
+async def test_latency_has_the_notes_claims_as_bucket_bounds(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        await client.get("/orders/1")
+        page = (await client.get("/metrics")).text
+    bounds = {float(dict(labels)["le"]) for labels in samples(page, "http_request_duration_seconds_bucket")}
+    assert bounds == {*LATENCY_BUCKETS_S, math.inf}
+    assert {0.05, 0.098, 0.15, 0.25, 0.287, 0.456} < bounds
+
+
+async def test_every_series_of_ours_names_the_service(small_service: SmallService) -> None:
+    async with small_service() as (client, app):
+        await client.get("/health/ready")
+        await app.state.runtime.database.fetch("one")
+        families = list(text_string_to_metric_families((await client.get("/metrics")).text))
+    ours = [family for family in families if not family.name.startswith(("process_", "python_"))]
+    assert {family.name for family in ours} >= {
+        "http_requests",
+        "db_queries",
+        "db_query_duration_seconds",
+        "db_pool_size",
+    }
+    assert all(sample.labels.get("service") == "orders" for family in ours for sample in family.samples)
+
+
+@pytest.mark.parametrize("given", ["trace-1.a:b", "x" * 128])
+async def test_given_request_id_is_echoed(small_service: SmallService, given: str) -> None:
+    async with small_service() as (client, _):
+        response = await client.get("/orders/1", headers={"X-Request-Id": given})
+    assert response.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 129, 'quote"'])
+async def test_absent_or_unfit_request_id_is_replaced(small_service: SmallService, given: str) -> None:
+    async with small_service() as (client, _):
+        ids = [
+            (await client.get(path, headers={"X-Request-Id": given})).headers["x-request-id"]
+            for path in ("/orders/1", "/nowhere", "/defect")
+        ]
+    assert all(re.fullmatch("[0-9a-f]{16}", identity) for identity in ids)
+    assert len(set(ids)) == 3
+
+
+async def test_every_error_has_one_shape(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        errors = {
+            "not_found": await client.get("/nowhere"),
+            "method_not_allowed": await client.delete("/orders/1"),
+            "internal_error": await client.get("/defect"),
+            "payload_too_large": await client.post("/orders", content=b'{"amount":1' + b" " * 1_000_001 + b"}"),
+        }
+        wrong = ({"amount": 0}, {"amount": 1, "x": 1}, {}, [])
+        bodies = [await client.post("/orders", json=body) for body in wrong]
+        bodies += [await client.post("/orders", content=content) for content in (b"{", b"\xff", b"")]
+    assert {name: response.status_code for name, response in errors.items()} == {
+        "not_found": 404,
+        "method_not_allowed": 405,
+        "internal_error": 500,
+        "payload_too_large": 413,
+    }
+    for name, response in errors.items():
+        _has_the_shape(response, name)
+    for response in bodies:
+        assert response.status_code == 400
+        _has_the_shape(response, "invalid_payload")
+    assert bodies[0].json()["details"] == [{"field": "amount", "problem": "Expected `int` >= 1"}]
+
+
+async def test_defect_of_ours_is_not_told_to_the_client(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        response = await client.get("/defect")
+    assert "secret" not in response.text
+    assert "RuntimeError" not in response.text
+
+
+async def test_openapi_is_served(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        schema = (await client.get("/schema")).json()
+    assert {"/orders", "/orders/{order_id}", "/health"} <= schema["paths"].keys()
+
+
+def _has_the_shape(response: httpx.Response, error: str) -> None:
+    body = response.json()
+    assert body["error"] == error
+    assert body["message"].endswith(".")
+    assert body.keys() <= {"error", "message", "details"}
