@@ -99,8 +99,3 @@ def test_queries_on_messages_belong_to_the_webhook_and_all_others_to_voice_bridg
     voice, whatsapp = ({name for name, _ in hot_queries(file)} for file in QUERY_FILES)
     assert whatsapp == MESSAGES
     assert voice == FROZEN.keys() - MESSAGES
-
-
-def test_no_hot_query_binds_its_status() -> None:
-    bound = [query for file in QUERY_FILES for query, text in hot_queries(file) if ":status" in text]
-    assert bound == []
