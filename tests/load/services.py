@@ -12,14 +12,15 @@
 | status change     | 10 %  | POST /calls/{id}/status            | calls that this run has placed         |
 
 Every key is drawn by Zipf's law with exponent 1.0: the k-th of n with a probability in proportion to 1/k. A status
-change ends a call that this run placed some while before (four in five) or moves it on, so that the number of live
-calls hardly grows.
+change ends a call that this run placed at least a second before (four in five) or moves it on, so that the number of
+live calls hardly grows.
 
 EASYMO_SCALE names the size of the sample data (default: note). The keys do not depend on the seed of the data.
 """
 
 import os
 from bisect import bisect_right
+from collections import deque
 from functools import cache
 from itertools import accumulate
 from urllib.parse import quote
@@ -35,8 +36,8 @@ SIZES = keys.sizes(SCALE)
 RECENT = keys.recent_calls(SCALE)
 LIVE = keys.live_calls(SCALE)
 
-# A call must have been placed before it can change: as many placed calls lie between, over a second at 60 requests/s.
-PLACED_BETWEEN = 8
+# A call must have been placed before it can change: where that takes over a second, the change is an error too.
+PLACED_BEFORE_S = 1.0
 TOPICS = ("appointment", "payment reminder", "delivery", "farmer produce prices")
 NEXT_STATUSES = ("failed", "busy", "no_answer", "canceled", "ringing")
 
@@ -81,16 +82,17 @@ def dashboard(_: ScenarioRandom) -> Call:
 def outbound_call(rng: ScenarioRandom) -> Call:
     """The client chooses the key, and with it the call's id, so that a later request can name the call."""
     key = rng.token()
-    rng.memory.setdefault("placed", []).append(str(call_id_for(key)))
+    rng.memory.setdefault("placed", deque()).append((rng.due_s, call_id_for(key)))
     body = {"to": keys.phone_number(zipf(rng, SIZES.users)), "topic": rng.choice(TOPICS)}
     return post("/calls/outbound", body, {"Idempotency-Key": key})
 
 
 def status_change(rng: ScenarioRandom) -> Call:
-    """Of a call of this run; while too few were placed, a call of the sample data fails, which can be repeated."""
-    placed = rng.memory.get("placed", ())
-    if len(placed) > PLACED_BETWEEN:
-        return post(f"/calls/{placed.pop(0)}/status", {"status": rng.choice(NEXT_STATUSES)})
+    """Of the oldest call of this run; while there is none, a call of the sample data fails, which can be repeated."""
+    placed = rng.memory.get("placed")
+    if placed and placed[0][0] <= rng.due_s - PLACED_BEFORE_S:
+        _, call_id = placed.popleft()
+        return post(f"/calls/{call_id}/status", {"status": rng.choice(NEXT_STATUSES)})
     return post(f"/calls/{keys.call_id(rng.choice(LIVE))}/status", {"status": "failed"})
 
 

@@ -12,6 +12,7 @@ from easymo.load import (
     Glance,
     Request,
     Scenario,
+    ScenarioError,
     ScenarioRandom,
     Schedule,
     Stage,
@@ -124,6 +125,22 @@ async def test_a_server_that_goes_away_in_mid_run_makes_errors_and_no_crash() ->
     assert result.statuses == {"2xx": 49}
     assert sum(result.errors.values()) == 51
     assert set(result.errors) == {"connection_lost", "connect"}
+
+
+async def test_a_server_that_resets_every_connection_makes_errors_and_no_crash() -> None:
+    def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        result = await run(plan(Target("127.0.0.1", server.sockets[0].getsockname()[1]), 100, 0.3))
+    assert sum(result.errors.values()) == 30
+    assert set(result.errors) <= {"connection_lost", "connect"}
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
+async def test_a_time_out_that_is_none_is_refused(timeout_s: float) -> None:
+    with pytest.raises(ScenarioError, match="time-out"):
+        await run(plan(Target("127.0.0.1", 1), 10, 1.0), timeout_s=timeout_s)
 
 
 async def test_a_target_that_is_not_there_is_an_error_in_a_sentence() -> None:

@@ -63,6 +63,13 @@ def test_memory_is_empty_at_the_start_of_every_schedule() -> None:
     assert build_schedule(scenario, TARGETS, [Stage(50, 1)], seed=1).payloads == first.payloads
 
 
+def test_a_request_is_built_with_its_intended_time() -> None:
+    scenario = Scenario([Request("get", 1, lambda rng: Call("GET", f"/{rng.due_s:.3f}"))])
+    built = build_schedule(scenario, TARGETS, [Stage(50, 2)], seed=1, warm_up_s=0.5)
+    for due_ms, payload in zip(built.due_ms, built.payloads, strict=True):
+        assert payload.startswith(b"GET /%.3f " % (due_ms / 1000))
+
+
 def test_what_is_sent_does_not_decide_when_it_is_sent() -> None:
     other = Scenario([Request("read", 1, read)])
     assert build_schedule(other, TARGETS, [Stage(200, 5)], seed=1).due_ms == schedule(Stage(200, 5)).due_ms

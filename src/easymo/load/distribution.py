@@ -52,17 +52,8 @@ def _read(histogram: HdrHistogram) -> Distribution | None:
     if not histogram.total_count:
         return None
     at = histogram.get_percentile_to_value_dict([50, 95, 99, 99.9, 100])
-    counts = histogram.counts[: histogram.counts_len]
-    total = sum(
-        count
-        * (
-            histogram.get_value_from_index(index)
-            + histogram.get_highest_equivalent_value(histogram.get_value_from_index(index))
-        )
-        / 2
-        for index, count in enumerate(counts)
-        if count
-    )
+    counts = enumerate(histogram.counts[: histogram.counts_len])
+    total_us = sum(count * _middle_us(histogram, index) for index, count in counts if count)
     return Distribution(
         count=histogram.total_count,
         p50=at[50] / 1000,
@@ -70,6 +61,12 @@ def _read(histogram: HdrHistogram) -> Distribution | None:
         p99=at[99] / 1000,
         p999=at[99.9] / 1000,
         max=at[100] / 1000,
-        mean=total / histogram.total_count / 1000,
+        mean=total_us / histogram.total_count / 1000,
         histogram=histogram.encode().decode(),
     )
+
+
+def _middle_us(histogram: HdrHistogram, index: int) -> float:
+    lowest: int = histogram.get_value_from_index(index)
+    highest: int = histogram.get_highest_equivalent_value(lowest)
+    return (lowest + highest) / 2

@@ -1,12 +1,14 @@
 """The open-model generator: sends every request at its intended time, whatever has become of the others."""
 
 import asyncio
+import resource
 import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from easymo.load.connection import NO_CONNECTION, TIMEOUT
+from easymo.load.errors import ScenarioError
 from easymo.load.pool import ConnectionPool
 from easymo.load.realtime import Alarm
 from easymo.load.schedule import Schedule
@@ -19,6 +21,7 @@ _WARM_FOR_LATENCY_S = 0.05  # connections opened beforehand carry the mean rate 
 _WARM_AT_LEAST, _WARM_AT_MOST = 8, 256
 _CONNECT_WITHIN_S = 5.0
 _LEAD_NS = 20_000_000
+_OTHER_FILES = 64
 
 
 @dataclass
@@ -38,12 +41,14 @@ class Observations:
 class Generator:
     """Runs one schedule once, on the running event loop.
 
-    A request waits for no other one: each takes an idle connection or opens one, up to `max_connections` per target.
-    One that finds none free then is an error: the system lets that many requests hang. A request that is not answered
-    `timeout_s` after its *intended* time is an error, and its connection is closed.
+    A request waits for no other one: each takes an idle connection or opens one, up to `max_connections` per target
+    (or as many as this process may open files). One that finds none free then is an error: the system lets that many
+    requests hang. A request that is not answered `timeout_s` after its *intended* time is an error, and its connection
+    is closed.
 
-    `on_second(second)` is called when the `second`-th second of the run is over; `observations` are then complete up to
-    there but for requests that still wait for their answer.
+    `on_second(second, observations)` is called when the `second`-th second of the run is over; the observations are
+    then complete up to there but for requests that still wait for their answer. Raises `ScenarioError` for a time-out
+    that is not between 0 s and an hour.
     """
 
     def __init__(
@@ -52,20 +57,21 @@ class Generator:
         *,
         timeout_s: float = TIMEOUT_S,
         max_connections: int = MAX_CONNECTIONS,
+        on_second: Callable[[int, Observations], None] | None = None,
     ) -> None:
+        if not 0 < timeout_s <= 3600:
+            raise ScenarioError(f"A time-out of {timeout_s:g} s cannot be used: it must be above 0 s, at most an hour.")
         count = len(schedule.due_ms)
-        self.observations = Observations(
+        self._observed = Observations(
             fired_ns=array("q", bytes(8 * count)),
             done_ns=array("q", bytes(8 * count)),
             outcomes=array("h", bytes(2 * count)),
         )
         self._schedule = schedule
         self._timeout_ms = round(timeout_s * 1000)
-        self.on_second: Callable[[int], None] | None = None
-        pools = {
-            target: ConnectionPool(target, max_connections, self._finished)
-            for target in dict.fromkeys(schedule.targets)
-        }
+        self._on_second = on_second
+        limit = min(max_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
+        pools = {target: ConnectionPool(target, limit, self._finished) for target in dict.fromkeys(schedule.targets)}
         self._pools = tuple(pools.values())
         self._pool_of_kind = [pools[target] for target in schedule.targets]
         self._next = 0  # the first request that was not fired yet
@@ -88,27 +94,27 @@ class Generator:
             self._alarm = alarm
             alarm.set(self._start_ns + schedule.due_ms[0] * _TICK_NS)
             await self._all_done
-            self.observations.cpu_s = time.process_time() - cpu_s
+            self._observed.cpu_s = time.process_time() - cpu_s
         finally:
             alarm.close()
             for pool in self._pools:
                 pool.close()
-        return self.observations
+        return self._observed
 
     def _tick(self) -> None:
         elapsed_ms = (time.monotonic_ns() - self._start_ns) // _TICK_NS
         self._fire(elapsed_ms)
         self._time_out(elapsed_ms - self._timeout_ms)
-        if self.on_second is not None and elapsed_ms // 1000 > self._second:
+        if self._on_second is not None and elapsed_ms // 1000 > self._second:
             self._second = elapsed_ms // 1000
-            self.on_second(self._second)
+            self._on_second(self._second, self._observed)
         if self._left:
             self._alarm.set(self._start_ns + self._next_event_ms() * _TICK_NS)
 
     def _fire(self, elapsed_ms: int) -> None:
         """Sends everything that is due by now."""
         due_ms, kinds, payloads = self._schedule.due_ms, self._schedule.kinds, self._schedule.payloads
-        fired_ns, start_ns = self.observations.fired_ns, self._start_ns
+        fired_ns, start_ns = self._observed.fired_ns, self._start_ns
         request, count = self._next, len(due_ms)
         while request < count and due_ms[request] <= elapsed_ms:
             now_ns = time.monotonic_ns()
@@ -119,7 +125,7 @@ class Generator:
         self._next = request
 
     def _time_out(self, due_by_ms: int) -> None:
-        due_ms, outcomes, oldest = self._schedule.due_ms, self.observations.outcomes, self._oldest
+        due_ms, outcomes, oldest = self._schedule.due_ms, self._observed.outcomes, self._oldest
         while oldest < self._next and (outcomes[oldest] or due_ms[oldest] <= due_by_ms):
             if not outcomes[oldest]:
                 self._pool_of_kind[self._schedule.kinds[oldest]].abandon(oldest)
@@ -137,8 +143,8 @@ class Generator:
         return min(events)
 
     def _finished(self, request: int, outcome: int, now_ns: int) -> None:
-        self.observations.outcomes[request] = outcome
-        self.observations.done_ns[request] = now_ns - self._start_ns
+        self._observed.outcomes[request] = outcome
+        self._observed.done_ns[request] = now_ns - self._start_ns
         self._left -= 1
         if not self._left and not self._all_done.done():
             self._all_done.set_result(None)

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import uvloop
 
 from easymo.load.errors import LoadError, ScenarioError, TargetError
-from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator
+from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator, Observations
 from easymo.load.live import Glance, glance
 from easymo.load.realtime import undisturbed
 from easymo.load.result import Ledger, LoadResult, merge, summarise
@@ -57,18 +58,14 @@ async def run(
     *,
     timeout_s: float = TIMEOUT_S,
     max_connections: int = MAX_CONNECTIONS,
-    priority: str = "normal",
     on_second: Callable[[Glance], None] | None = None,
 ) -> LoadResult:
     """Runs a schedule on the running event loop, as `Generator` says. Raises `TargetError` when a target is not there.
 
-    `on_second` gets a glance at each second of the run as it ends. `priority` is only noted in the result.
+    `on_second` gets a glance at each second of the run as it ends.
     """
-    generator = Generator(schedule, timeout_s=timeout_s, max_connections=max_connections)
-    if on_second is not None:
-        ledger = Ledger(schedule, generator.observations)
-        generator.on_second = lambda second: on_second(glance(schedule, ledger, second))
-    return summarise(schedule, await generator.run(), priority)
+    generator = _generator(schedule, timeout_s, max_connections, on_second)
+    return summarise(schedule, await generator.run())
 
 
 def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> LoadResult:
@@ -78,15 +75,19 @@ def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> Load
     """
     schedule = schedule_of(job)
     with undisturbed() as priority, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(
-            run(
-                schedule,
-                timeout_s=job.timeout_s,
-                max_connections=job.max_connections,
-                priority=priority,
-                on_second=on_second,
-            )
-        )
+        generator = _generator(schedule, job.timeout_s, job.max_connections, on_second)
+        observed = runner.run(generator.run())
+    return summarise(schedule, observed, priority)
+
+
+def _generator(
+    schedule: Schedule, timeout_s: float, max_connections: int, on_second: Callable[[Glance], None] | None
+) -> Generator:
+    def look(second: int, observed: Observations) -> None:
+        if on_second is not None:
+            on_second(glance(schedule, Ledger(schedule, observed), second))
+
+    return Generator(schedule, timeout_s=timeout_s, max_connections=max_connections, on_second=look)
 
 
 def run_process(job: Job, processes: int = 1, environment: Mapping[str, str] | None = None) -> LoadResult:
@@ -96,25 +97,21 @@ def run_process(job: Job, processes: int = 1, environment: Mapping[str, str] | N
     some milliseconds of each other, and die with the caller. `environment` is added to this process's own. Raises what
     `run_job` raises, and `LoadError` when a process came to another end.
     """
-    workers: list[subprocess.Popen[str]] = []
-    try:
+    with ExitStack() as stack:
+        workers = []
         for index in range(processes):
             part = msgspec.structs.replace(job, share=(index, processes))
-            command = [sys.executable, "-m", "easymo.load", msgspec.json.encode(part).decode()]
-            workers.append(
-                subprocess.Popen(
-                    command,
-                    env=os.environ | dict(environment or {}),
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "easymo.load", msgspec.json.encode(part).decode()],
+                env=os.environ | dict(environment or {}),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
+            stack.enter_context(worker)
+            stack.callback(worker.kill)  # comes before the wait of the line above
+            workers.append(worker)
         return merge([_result_of(worker) for worker in workers])
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
 
 
 def _result_of(worker: subprocess.Popen[str]) -> LoadResult:

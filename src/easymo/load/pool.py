@@ -1,6 +1,7 @@
 """The open connections to one target: each request takes an idle one or opens one, none waits for another."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -84,6 +85,8 @@ class ConnectionPool:
         _, connection = await loop.create_connection(
             lambda: Connection(self._finished, self._all.discard), *self._address
         )
+        if connection.closed:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         self._all.add(connection)
         return connection
 

@@ -26,14 +26,16 @@ class ScenarioRandom(random.Random):
     All draws depend on `seed` alone; only `token()` depends on `salt` too. So two arms with the same seed and different
     salts get the same load, and no idempotency key of the one meets the other's.
 
-    `memory` is empty at the start of a schedule: what one request of a run leaves there (the key of what it creates), a
-    later one may use.
+    `due_s` is the intended time of the request being built, in seconds from the start of the run. `memory` is empty at
+    the start of a schedule: what one request leaves there (the key of what it creates), a later one may use.
     """
 
+    due_s: float
     memory: dict[str, Any]
 
     def __init__(self, seed: int, salt: str) -> None:
         super().__init__(f"{seed}/requests")
+        self.due_s = 0.0
         self.memory = {}
         self._token_prefix = f"{seed}/{salt}/".encode()
         self._tokens = 0

@@ -102,7 +102,8 @@ def build_schedule(
     payloads: list[bytes] = []
     reads = bytearray()
     seen: set[tuple[Target, str]] = set()
-    for kind in kinds:
+    for kind, ms in zip(kinds, due_ms, strict=True):
+        random_numbers.due_s = ms / 1000
         target = of_request[kind]
         call = scenario.build(scenario.requests[kind], random_numbers)
         payloads.append(render(call, target))
