@@ -26,7 +26,7 @@ def machine(result: VerdictFile) -> str:
     return (
         f"Measured {result.created[:10]} on {m.cores} cores ({m.cpu}), {m.memory_bytes / 2**30:.0f} GiB, {m.postgres},"
         f" {m.cache}, Python {m.python}; load offered at {result.arms['none'].at_rps:g} requests/s in both arms;"
-        f" data: {result.scale.get('loaded') or result.scale['name']}."
+        f" data: {wording.rows(result.scale.rows)}."
     )
 
 

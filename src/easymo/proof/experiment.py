@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from easymo.proof import search
+from easymo.proof import search, wording
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import BASELINE, TREATED, Arm
 from easymo.proof.errors import RunVoid
 from easymo.proof.measurement import CapacityStep, Measurements, Phase
 from easymo.proof.progress import Plan, StepProgress
 from easymo.proof.rounds import Player
-from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed
+from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed, row_counts
 from easymo.proof.treatments import apply_files, index_definitions, schema_of, take_back
 from easymo.proof.verdict_file import Applied, Rollback
 
@@ -45,7 +45,7 @@ class Findings(Struct):
     applied: Applied | None = None
     rollback: Rollback | None = None
     versions: tuple[str, str] = ("", "")
-    data: str = ""
+    rows: dict[str, int] = {}
     statements_counted: bool = True
 
 
@@ -89,7 +89,7 @@ class Experiment:
         async with open_testbed([BASELINE, TREATED], KEEP_FREE_BYTES) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
-                progress.note(self.findings.data or "no data command")
+                progress.note(wording.rows(self.findings.rows))
             before = Arm(BASELINE, {}, self._acceptance, testbed)
             after = Arm(TREATED, self._acceptance.treatments, self._acceptance, testbed)
             player = Player(self._acceptance, self._root, self._scale, testbed, self._folder)
@@ -107,7 +107,8 @@ class Experiment:
         self.findings.versions = await testbed.versions()
         self.findings.statements_counted = testbed.counts_statements
         log = self._folder / "data.log"
-        self.findings.data = await fill_template(testbed, self._acceptance, self._root, self._scale, log)
+        await fill_template(testbed, self._acceptance, self._root, self._scale, log)
+        self.findings.rows = await row_counts(testbed, "template")
         for arm in (BASELINE, TREATED):
             await clone(testbed, arm)
         self.findings.baseline_indexes = await index_definitions(testbed.database_url(BASELINE))

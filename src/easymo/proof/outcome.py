@@ -12,7 +12,7 @@ from easymo.proof.errors import RunVoid
 from easymo.proof.experiment import AA_PHASES, Findings
 from easymo.proof.machine import describe_machine, git_revision
 from easymo.proof.measurement import Measurements, Round
-from easymo.proof.verdict_file import SCHEMA, ArmResult, Mode, VerdictFile
+from easymo.proof.verdict_file import SCHEMA, ArmResult, Mode, Scale, VerdictFile
 
 
 def conclude(
@@ -30,7 +30,7 @@ def conclude(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         git=git_revision(root),
         machine=describe_machine(*findings.versions),
-        scale={"name": scale, "seed": acceptance.system.seed, "loaded": findings.data},
+        scale=Scale(scale, acceptance.system.seed, findings.rows),
         baseline_indexes=findings.baseline_indexes,
         arms={arm: _arm(measured, arm, findings.rate_rps) for arm in (BASELINE, TREATED)},
         promises=promises,

@@ -11,16 +11,19 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --line: #30363d; --dim: #9198a1;
   --kept: #56d364; --broken: #ff7b72; --inconclusive: #e3b341; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
-  max-width: 60rem; padding: 1rem; overflow-wrap: anywhere; }
+  max-width: 64rem; padding: 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.5rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .5rem; vertical-align: top;
-  border-bottom: 1px solid var(--line); } td.n { text-align: right; white-space: nowrap; }
+  border-bottom: 1px solid var(--line); } .n { text-align: right; } td.n { white-space: nowrap; }
 .kept { color: var(--kept); } .broken { color: var(--broken); } .inconclusive { color: var(--inconclusive); }
 .kept, .broken, .inconclusive { font-weight: 600; } .dim { color: var(--dim); font-size: .875rem; }
-code { font-size: .875rem; }
-@media (max-width: 40rem) { thead { position: absolute; left: -999em; } tr { display: block; padding: .5rem 0;
+code { font-size: .875rem; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { thead { display: none; } table, tbody { display: block; } tr { display: block; padding: .5rem 0;
   border-bottom: 1px solid var(--line); } td { display: flex; justify-content: space-between; gap: 1rem; border: 0;
-  padding: .15rem 0; } td::before { content: attr(data-name); color: var(--dim); } td.n { white-space: normal; } }
+  padding: .15rem 0; } td::before { content: attr(data-name); color: var(--dim); }
+  td.n { white-space: normal; text-align: right; }
+  td:first-child { display: block; font-weight: 600; } td:first-child::before { content: none; }
+  td:first-child .dim { font-weight: 400; } }
 """
 
 
@@ -103,7 +106,7 @@ def _circumstances(result: VerdictFile) -> str:
         "commit": result.git or "not a checkout",
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 1e9:.0f} GB, Linux {machine.kernel}",
         "versions": f"Python {machine.python}, {machine.postgres}, {machine.cache}",
-        "data": ", ".join(f"{key} {value}" for key, value in result.scale.items()),
+        "data": f"scale {result.scale.name}, seed {result.scale.seed}: {wording.rows(result.scale.rows)}",
         "same arm against itself": ", ".join(noise) or "not measured",
         "notes": " ".join(result.notes) or "none",
         "repeat": "easymo prove",
@@ -122,5 +125,6 @@ def _row(cells: list[tuple[str, str, str]]) -> str:
 
 
 def _table(head: list[str], rows: list[str]) -> str:
-    names = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
+    numeric = {name for name in head if f'class="n" data-name="{escape(name)}' in "".join(rows)}
+    names = "".join(f'<th scope=col class="{"n" if name in numeric else ""}">{escape(name)}</th>' for name in head)
     return f"<table><thead><tr>{names}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -83,8 +83,8 @@ async def open_testbed(arms: list[str], keep_free_bytes: int) -> AsyncIterator[T
             await asyncio.shield(_remove(testbed))
 
 
-async def fill_template(testbed: Testbed, acceptance: Acceptance, root: Path, scale: str, log: Path) -> str:
-    """Migrate and fill the template, without any treatment's files; returns what the data command printed last."""
+async def fill_template(testbed: Testbed, acceptance: Acceptance, root: Path, scale: str, log: Path) -> None:
+    """Migrate and fill the template, without any treatment's files."""
     template = testbed.database_of("template")
     await testbed.control.execute(f'CREATE DATABASE "{template}"')
     await _mark(testbed.control, template)
@@ -96,10 +96,23 @@ async def fill_template(testbed: Testbed, acceptance: Acceptance, root: Path, sc
                 await run_sql(connection, file, root)
     finally:
         await connection.close()
-    if not acceptance.system.data:
-        return ""
-    command = fill(acceptance.system.data, scale=scale, seed=acceptance.system.seed)
-    return await _run_data_command(command, root, testbed.database_url("template"), log)
+    if acceptance.system.data:
+        command = fill(acceptance.system.data, scale=scale, seed=acceptance.system.seed)
+        await _run_data_command(command, root, testbed.database_url("template"), log)
+
+
+async def row_counts(testbed: Testbed, arm: str) -> dict[str, int]:
+    """Rows per table as the planner sees them, largest table first; tables that were never analysed are left out."""
+    connection = await testbed.connect(arm)
+    try:
+        rows = await connection.fetch(
+            "SELECT c.oid::regclass::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n"
+            " ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.reltuples > 0"
+            " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY c.reltuples DESC, 1"
+        )
+        return {row["name"]: row["rows"] for row in rows}
+    finally:
+        await connection.close()
 
 
 async def run_sql(connection: asyncpg.Connection, file: Path, root: Path) -> None:
@@ -161,7 +174,7 @@ async def _prepare_control(testbed: Testbed) -> bool:
     return True
 
 
-async def _run_data_command(command: list[str], root: Path, url: str, log: Path) -> str:
+async def _run_data_command(command: list[str], root: Path, url: str, log: Path) -> None:
     process = start_process(command, root, {"DATABASE_URL": url}, log)
     try:
         while process.poll() is None:  # noqa: ASYNC110 - a child has no event
@@ -169,11 +182,10 @@ async def _run_data_command(command: list[str], root: Path, url: str, log: Path)
     finally:
         process.kill()
         process.wait()
-    tail = log.read_text(errors="replace").splitlines()[-12:]
     if process.returncode != 0:
+        tail = log.read_text(errors="replace").splitlines()[-12:]
         lines = "\n".join(f"  | {line}" for line in tail)
         raise RunVoid(f"The data command ended with exit code {process.returncode}. Its last lines:\n{lines}")
-    return tail[-1] if tail else ""
 
 
 async def _mark(connection: asyncpg.Connection, database: str) -> None:

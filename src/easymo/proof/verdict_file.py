@@ -52,6 +52,14 @@ class Applied(Struct, frozen=True):
     error_ratio: float | None = None
 
 
+class Scale(Struct, frozen=True):
+    """The data: the size's name as the data command knows it, its seed, and rows per table (Postgres' own estimate)."""
+
+    name: str
+    seed: int
+    rows: dict[str, int]
+
+
 class Rollback(Struct, frozen=True):
     """Seconds to take every treatment back, and whether the schema then equalled the one before."""
 
@@ -60,7 +68,7 @@ class Rollback(Struct, frozen=True):
 
 
 class VerdictFile(Struct, frozen=True):
-    """The whole file; ``scale`` holds the data size's name, seed and row counts."""
+    """The whole file."""
 
     schema: int
     mode: Mode
@@ -68,7 +76,7 @@ class VerdictFile(Struct, frozen=True):
     created: str
     git: str | None
     machine: Machine
-    scale: dict[str, str | int]
+    scale: Scale
     baseline_indexes: list[str]
     arms: dict[str, ArmResult]
     promises: list[Verdict]

@@ -10,7 +10,7 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "ratio":
         return f"{value * 100:.2g} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
     if unit == "bytes":
-        return f"{value / 1e6:.0f} MB"
+        return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.0f} kB"
     if unit == "requests/s":
         return f"{value:,.0f}/s"
     suffix = {"ms": " ms", "cores": " cores"}.get(unit, "")
@@ -34,6 +34,12 @@ def interval(verdict: Verdict) -> str:
     if verdict.kind == "change":
         return f"{percent(low)} … {'open' if high is None else percent(high)}"
     return f"{amount(low, verdict.unit)} … {'open' if high is None else amount(high, verdict.unit)}"
+
+
+def rows(counts: dict[str, int]) -> str:
+    """Rows per table, the largest ones."""
+    largest = ", ".join(f"{count:,} {table}" for table, count in list(counts.items())[:5])
+    return f"{sum(counts.values()):,} rows ({largest})" if counts else "no rows counted"
 
 
 def _three_digits(value: float) -> str:
