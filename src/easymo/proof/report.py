@@ -20,7 +20,9 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 code { font-size: .875rem; overflow-wrap: anywhere; }
 @media (max-width: 40rem) { thead { display: none; } table, tbody { display: block; }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td { display: flex; justify-content: space-between; gap: 1rem; border: 0; overflow-wrap: anywhere; padding: .15rem 0; } td::before { content: attr(data-name); color: var(--dim); }
+  td { display: flex; justify-content: space-between; gap: 1rem; border: 0; overflow-wrap: anywhere;
+    padding: .15rem 0; }
+  td::before { content: attr(data-name); color: var(--dim); }
   td.n { white-space: normal; text-align: right; }
   td:first-child { display: block; font-weight: 600; } td:first-child::before { content: none; }
   td:first-child .dim { font-weight: 400; } }
