@@ -38,12 +38,13 @@ def parent(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
-def test_a_parent_ended_at_any_moment_leaves_nothing(seed: int, left_behind: LeftBehind) -> None:
+def test_a_parent_ended_at_any_moment_leaves_nothing(
+    seed: int, left_behind: LeftBehind, leaked_shared_memory: Callable[[], set[str]]
+) -> None:
     chance = random.Random(seed)
     number = chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     lifetime_s = chance.uniform(0.0, 1.2)  # python starts, initdb, Postgres, Valkey, both in use
     print(f"seed {seed}: {number.name} after {lifetime_s:.3f} s")
-    before = unused_shared_memory()
     with parent() as process:
         with suppress(subprocess.TimeoutExpired):
             process.wait(lifetime_s)
@@ -51,8 +52,7 @@ def test_a_parent_ended_at_any_moment_leaves_nothing(seed: int, left_behind: Lef
         process.communicate(timeout=TIMEOUT_S)
         assert process.returncode != 0
         assert left_behind(process.pid) == []
-        # Seen twice: other servers that start just now hold some for a moment without using it.
-        assert (unused_shared_memory() - before) & unused_shared_memory() == set()
+        assert leaked_shared_memory() == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -113,7 +113,7 @@ def test_a_killed_postgres_is_noticed_and_leaves_nothing() -> None:
         directory, pid = postgres.directory, postgres.pid
         assert pid is not None
         postgres.check()
-        assert shared_memory_segments(pid), "the search must find the segment of a running server"
+        assert segments_made_by(pid), "the search must find the segment of a running server"
         os.kill(pid, signal.SIGKILL)
         while postgres.alive():
             pass
@@ -122,7 +122,7 @@ def test_a_killed_postgres_is_noticed_and_leaves_nothing() -> None:
         assert directory.is_dir(), "the log stays readable until the block ends"
     assert not directory.exists()
     assert working_in(directory) == []
-    assert shared_memory_segments(pid) == []
+    assert segments_made_by(pid) == []
 
 
 def test_a_killed_valkey_is_noticed() -> None:
@@ -149,18 +149,7 @@ def working_in(directory: Path) -> list[str]:
     return found
 
 
-def shared_memory_segments(creator_pid: int | None = None) -> list[dict[str, str]]:
-    """System V segments, all or those that a process has made."""
+def segments_made_by(pid: int) -> list[str]:
+    """System V shared memory."""
     header, *rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines())
-    segments = [dict(zip(header, row, strict=True)) for row in rows]
-    return [segment for segment in segments if creator_pid is None or segment["cpid"] == str(creator_pid)]
-
-
-def unused_shared_memory() -> set[str]:
-    """Shared memory of Postgres that no process uses any more."""
-    mapped = ""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended meanwhile
-            mapped += (process / "maps").read_text()
-    files = {path.name for path in Path("/dev/shm").glob("PostgreSQL.*") if path.name not in mapped}
-    return files | {segment["shmid"] for segment in shared_memory_segments() if segment["nattch"] == "0"}
+    return [row[header.index("shmid")] for row in rows if row[header.index("cpid")] == str(pid)]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -87,7 +87,9 @@ async def test_a_temporary_folder_in_which_sockets_cannot_be_still_holds_the_dat
 
 
 @as_root
-def test_a_full_disk_is_a_sentence(open_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(
+    open_directory: Path, monkeypatch: pytest.MonkeyPatch, leaked_shared_memory: Callable[[], set[str]]
+) -> None:
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=20m,mode=1777", "none", str(open_directory)], check=False
     )
@@ -101,6 +103,7 @@ def test_a_full_disk_is_a_sentence(open_directory: Path, monkeypatch: pytest.Mon
         ):
             pass
         assert list(open_directory.iterdir()) == []
+        assert leaked_shared_memory() == set()
     finally:
         subprocess.run(["umount", str(open_directory)], check=True)
 

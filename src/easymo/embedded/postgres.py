@@ -26,6 +26,9 @@ _INITDB_OPTIONS = (
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
     "--no-sync",
+    # Should it crash (a full disk), its shared memory is then in the data directory, or can be found from there.
+    "--set=dynamic_shared_memory_type=mmap",
+    "--no-clean",
 )
 
 
