@@ -6,8 +6,16 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from easymo.embedded import Postgres
 from easymo.indexes import Progress, Retry, apply
-from easymo.indexes.errors import AnotherRunError, BuildError, DeclarationError, DifferentIndexError, LockError
+from easymo.indexes.errors import (
+    AnotherRunError,
+    BuildError,
+    ConnectError,
+    DeclarationError,
+    DifferentIndexError,
+    LockError,
+)
 from easymo.indexes.plan import Action
 from tests.indexes.conftest import Declare, indexes_of, leave_invalid
 
@@ -207,6 +215,11 @@ async def test_build_is_not_cut_off_by_the_statement_timeout_of_the_database(
     await connection.execute(f"alter database {name} set statement_timeout = '1ms'")
     await apply(database_url, declare(BY_CUSTOMER))
     assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_database_that_is_not_there_is_an_error_of_ours(postgres: Postgres, declare: Declare) -> None:
+    with pytest.raises(ConnectError, match='database "absent" does not exist'):
+        await apply(postgres.database_url("absent"), declare(BY_CUSTOMER))
 
 
 async def building(connection: asyncpg.Connection) -> int:

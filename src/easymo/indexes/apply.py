@@ -40,7 +40,7 @@ async def apply(
 ) -> list[Applied]:
     """Build what is missing, rebuild what is invalid, keep what is right; every build is marked for `rollback`.
 
-    Everything is planned before the first change, so that a refusal leaves the database as it was. Raises
+    Everything is planned before the first change, so that a refusal leaves the database as it was. Raises ConnectError,
     AnotherRunError, DeclarationError, DifferentIndexError (without `replace`), LockError and BuildError, all of them
     IndexesError. Finished indexes stay after an error; applying again does the rest.
     """

@@ -36,6 +36,14 @@ class DifferentIndexError(IndexesError):
         self.index, self.declared, self.observed = index, declared, observed
 
 
+class ConnectError(IndexesError):
+    """The database could not be reached or does not let us in."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database cannot be reached, so that no index was touched: {reason}. Check its address.")
+        self.reason = reason
+
+
 class AnotherRunError(IndexesError):
     """Another apply or rollback works on this database; two would drop each other's unfinished indexes."""
 

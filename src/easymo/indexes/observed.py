@@ -68,12 +68,6 @@ async def observed_index(connection: Connection, schema: str, name: str) -> Obse
     return _observed(rows[0]) if rows else None
 
 
-async def observed_indexes(connection: Connection, schema: str, table: str) -> list[Observed]:
-    """All indexes of a table, by name."""
-    rows = await connection.fetch(f"{_INDEX} where n.nspname = $1 and t.relname = $2 order by 3", schema, table)
-    return [_observed(row) for row in rows]
-
-
 async def find_table(connection: Connection, definition: Definition) -> Table:
     """The table of a declared index. Raises DeclarationError when there is none that could have an index."""
     name = ".".join(quote(part) for part in (definition.schema, definition.table) if part)

@@ -37,8 +37,8 @@ async def rollback(
 ) -> list[RolledBack]:
     """Drop, last one first, what `apply` built: marked indexes, and invalid ones that a broken-off apply left.
 
-    An index that somebody else made stays, whatever its name. Raises AnotherRunError, LockError and BuildError; what
-    was dropped before stays dropped, and rolling back again does the rest.
+    An index that somebody else made stays, whatever its name. Raises ConnectError, AnotherRunError, LockError and
+    BuildError; what was dropped before stays dropped, and rolling back again does the rest.
     """
     async with only_run(database_url, lock_timeout) as connection:
         return [

@@ -8,7 +8,7 @@ from datetime import timedelta
 import asyncpg
 import msgspec
 
-from easymo.indexes.errors import AnotherRunError, LockError
+from easymo.indexes.errors import AnotherRunError, ConnectError, LockError
 from easymo.indexes.observed import Connection, quote
 from easymo.indexes.progress import Tell
 
@@ -44,16 +44,11 @@ class Retry(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def only_run(database_url: str, lock_timeout: timedelta) -> AsyncIterator[Connection]:
-    """A connection in autocommit whose lock waits end after `lock_timeout`; AnotherRunError while one is open."""
-    connection = await asyncpg.connect(
-        database_url,
-        statement_cache_size=0,
-        server_settings={
-            "application_name": "easymo indexes",
-            "lock_timeout": str(lock_timeout // timedelta(milliseconds=1)),
-            "statement_timeout": "0",  # a build that a role's limit cuts off leaves an invalid index
-        },
-    )
+    """A connection in autocommit whose lock waits end after `lock_timeout`.
+
+    Raises ConnectError, and AnotherRunError while another one is open.
+    """
+    connection = await _connect(database_url, lock_timeout)
     try:
         # Never the waiting form: a session that waits for it holds a snapshot, which the other one's build waits for.
         if not await connection.fetchval("select pg_try_advisory_lock($1)", _RUN_LOCK):
@@ -61,6 +56,21 @@ async def only_run(database_url: str, lock_timeout: timedelta) -> AsyncIterator[
         yield connection
     finally:
         await connection.close()
+
+
+async def _connect(database_url: str, lock_timeout: timedelta) -> Connection:
+    try:
+        return await asyncpg.connect(
+            database_url,
+            statement_cache_size=0,
+            server_settings={
+                "application_name": "easymo indexes",
+                "lock_timeout": str(lock_timeout // timedelta(milliseconds=1)),
+                "statement_timeout": "0",  # a build that a role's limit cuts off leaves an invalid index
+            },
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise ConnectError(str(error)) from error
 
 
 async def with_retries(

@@ -129,7 +129,7 @@ async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", table: Table) 
 
 
 def main(arguments: list[str]) -> int:
-    """Parse, load, print a line per table. Returns 0, or 1 when the database is not fit for it."""
+    """Parse, load, print a line per table. Returns 0, 1 when it failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m easymo_platform sample-data",
         description="Fill an empty, migrated database with seeded, skewed data of the 90 days that end now.",
@@ -147,6 +147,9 @@ def main(arguments: list[str]) -> int:
     except (SampleDataError, OSError, asyncpg.PostgresError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: the database is as empty as it was.\n")
+        return 130
     seconds = time.perf_counter() - started
     rows, heap_bytes = sum(table.rows for table in loaded), sum(table.heap_bytes for table in loaded)
     sys.stdout.write(f"{'total, vacuumed and analysed':<29} {_figures(rows, heap_bytes, seconds)}\n")
