@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
 from easymo.embedded import Postgres
-from easymo.indexes import Progress, Retry, apply
+from easymo.indexes import Progress, Retry, apply, rollback
 from easymo.indexes.errors import (
     AnotherRunError,
     BuildError,
@@ -163,7 +164,7 @@ async def test_second_run_is_refused_while_the_first_one_builds(
     async with writer.transaction():
         await writer.execute("update orders set total = 0 where id = 1")
         first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER), lock_timeout=LONG))
-        pid = await building(connection)
+        pid = await building(connection, first)
         with pytest.raises(AnotherRunError, match=f"backend {pid}"):
             await apply(database_url, declare(BY_CUSTOMER))
     await first
@@ -176,7 +177,7 @@ async def test_cancelled_apply_stops_the_build_and_can_be_repeated(
     async with writer.transaction():
         await writer.execute("update orders set total = 0 where id = 1")
         first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER, BY_TOTAL), lock_timeout=LONG))
-        await building(connection)
+        await building(connection, first)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -193,11 +194,39 @@ async def test_lost_connection_is_told_and_the_next_apply_repairs(
     async with writer.transaction():
         await writer.execute("update orders set total = 0 where id = 1")
         first = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER), lock_timeout=LONG))
-        await connection.execute("select pg_terminate_backend($1)", await building(connection))
+        await connection.execute("select pg_terminate_backend($1)", await building(connection, first))
         with pytest.raises(BuildError, match=r"by_customer was not finished: .*terminating connection"):
             await first
     (applied,) = await apply(database_url, declare(BY_CUSTOMER))
     assert applied.action is Action.REPAIR
+
+
+async def test_index_that_somebody_builds_at_this_moment_is_left_to_them(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    somebody = await asyncpg.connect(database_url)
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        theirs = asyncio.create_task(somebody.execute(BY_CUSTOMER))
+        pid = await building(connection, theirs)
+        with pytest.raises(BuildError, match=f"backend {pid} is building an index of that name now"):
+            await apply(database_url, declare(BY_CUSTOMER))
+        (kept,) = await rollback(database_url, declare(BY_CUSTOMER))
+        assert kept.kept_because == f"backend {pid} is building it now"
+    await theirs
+    await somebody.close()
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_index_to_be_replaced_stays_when_its_lock_cannot_be_had(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute("create index by_total on orders (total)")
+    async with writer.transaction():
+        await writer.execute("lock table orders in share update exclusive mode")  # as VACUUM does
+        with pytest.raises(LockError):
+            await apply(database_url, declare(BY_TOTAL), lock_timeout=SHORT, retry=Retry(attempts=1), replace=True)
+    assert await indexes_of(connection) == {"by_total": True}
 
 
 async def test_failed_unique_build_leaves_no_invalid_index(
@@ -222,8 +251,9 @@ async def test_database_that_is_not_there_is_an_error_of_ours(postgres: Postgres
         await apply(postgres.database_url("absent"), declare(BY_CUSTOMER))
 
 
-async def building(connection: asyncpg.Connection) -> int:
+async def building(connection: asyncpg.Connection, run: "asyncio.Task[Any]") -> int:
     """Pid of the backend whose build has come to wait for the open transaction."""
-    while True:
+    while not run.done():
         if pid := await connection.fetchval(BUILDING):
             return int(pid)
+    raise AssertionError(f"the build ended before it had to wait: {run}")

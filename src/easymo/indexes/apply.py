@@ -100,7 +100,7 @@ class _Build:
     async def __call__(self) -> None:
         step = self._step
         if not self._built:
-            await self._clear()
+            await self._make_room()
             await self._connection.execute(concurrent_statement(step.declared.statement))
             self._built = True
         comment = f"{MARK} from {step.declared.path.name}".replace("'", "''")
@@ -109,14 +109,21 @@ class _Build:
         )
 
     async def give_up(self) -> None:
-        """Drop what is left, so that nobody pays for it until the next run, which would repair it anyway."""
-        if not self._built:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                await self._clear()
+        """Drop an invalid leftover, so that nobody pays for it until the next run, which would repair it anyway."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            present = await self._present()
+            if present and _is_leftover(present):
+                await drop(self._connection, present.schema, present.name)
 
-    async def _clear(self) -> None:
-        """Drop an invalid leftover, and the different index that the plan replaces."""
-        schema, name = self._step.table.schema, self._step.declared.name
-        present = await observed_index(self._connection, schema, name)
-        if present and (not present.valid or present.oid == (self._step.observed and self._step.observed.oid)):
-            await drop(self._connection, schema, name)
+    async def _make_room(self) -> None:
+        """Drop the leftover of an earlier attempt or run, and the different index that the plan replaces."""
+        present, planned = await self._present(), self._step.observed
+        if present and (_is_leftover(present) or (planned and planned.oid == present.oid)):
+            await drop(self._connection, present.schema, present.name)
+
+    async def _present(self) -> Observed | None:
+        return await observed_index(self._connection, self._step.table.schema, self._step.declared.name)
+
+
+def _is_leftover(index: Observed) -> bool:
+    return not index.valid and index.builder_pid is None

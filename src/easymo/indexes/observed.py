@@ -20,7 +20,8 @@ select
   i.indisvalid as valid,
   pg_relation_size(c.oid) as size_bytes,
   coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
-  exists (select from pg_constraint where conindid = c.oid) as backs_constraint
+  exists (select from pg_constraint where conindid = c.oid) as backs_constraint,
+  (select pid from pg_stat_progress_create_index where index_relid = c.oid) as builder_pid
 from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_class t on t.oid = i.indrelid
@@ -36,7 +37,11 @@ _INDEXABLE = {"r", "m", _PARTITIONED}
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """One index of a database. What a broken-off build leaves is not `valid`: it costs writes and serves no read."""
+    """One index of a database.
+
+    What a broken-off build leaves is not `valid`: it costs writes and serves no read. So is an index that the backend
+    `builder_pid` is building at this moment.
+    """
 
     oid: int
     schema: str
@@ -47,6 +52,7 @@ class Observed(msgspec.Struct, frozen=True):
     size_bytes: int
     comment: str
     backs_constraint: bool
+    builder_pid: int | None
 
     @property
     def shape(self) -> Definition:
@@ -118,4 +124,5 @@ def _observed(row: asyncpg.Record) -> Observed:
         size_bytes=row["size_bytes"],
         comment=row["comment"],
         backs_constraint=row["backs_constraint"],
+        builder_pid=row["builder_pid"],
     )

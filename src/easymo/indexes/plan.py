@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from easymo.indexes.declared import Declared
-from easymo.indexes.errors import DeclarationError, DifferentIndexError
+from easymo.indexes.errors import BuildError, DeclarationError, DifferentIndexError
 from easymo.indexes.observed import Connection, Observed, Table, declared_shape, find_table, observed_index
 
 
@@ -30,9 +30,9 @@ class Step(msgspec.Struct, frozen=True):
 async def plan_index(connection: Connection, declared: Declared, *, replace: bool) -> Step:
     """The step for one index.
 
-    Raises DeclarationError when Postgres would refuse it and DifferentIndexError when a valid index of that name is
-    another one, unless `replace` allows to drop it. An index that is not on the declared table, or that a constraint
-    needs, is never replaced.
+    Raises DeclarationError when Postgres would refuse it, BuildError when somebody builds it at this moment, and
+    DifferentIndexError when a valid index of that name is another one, unless `replace` allows to drop it. An index
+    that is not on the declared table, or that a constraint needs, is never replaced.
     """
     table = await find_table(connection, declared.definition)
     if table.partitioned:
@@ -45,6 +45,8 @@ async def plan_index(connection: Connection, declared: Declared, *, replace: boo
         action = Action.BUILD
     elif observed.table != table.name or observed.backs_constraint:
         raise DifferentIndexError(declared.name, declared.statement, observed.definition)
+    elif observed.builder_pid is not None:
+        raise BuildError(declared.name, f"backend {observed.builder_pid} is building an index of that name now")
     elif not observed.valid:
         action = Action.REPAIR
     elif observed.shape == shape:

@@ -81,6 +81,8 @@ async def _ours(connection: Connection, declared: Declared) -> Observed | str:
         return observed
     if observed.valid:
         return "apply did not build it"
+    if observed.builder_pid is not None:
+        return f"backend {observed.builder_pid} is building it now"
     # A build that broke off before it could be marked: only the name and the shape tell.
     if observed.shape != await declared_shape(connection, declared.name, declared.statement, table):
         return "it is invalid, but not the declared index"
