@@ -89,7 +89,8 @@ class Loader:
         self.calls += 1
         value, error = self.value, self.error
         self.started.set()
-        await self.go_on.wait()
+        async with asyncio.timeout(10):  # a test that would wait for itself fails
+            await self.go_on.wait()
         self.finished += 1
         if error is not None:
             raise error
@@ -157,11 +158,14 @@ def namespace() -> str:
 
 @pytest.fixture
 async def open_cache(namespace: str) -> AsyncIterator[Open]:
-    """Opens caches in the test's namespace and closes them after it."""
+    """Opens caches in the test's namespace and closes them after it.
+
+    They are patient, so that a busy machine does not look like a slow Redis; tests of slowness say otherwise.
+    """
     opened: list[CacheService] = []
 
     async def open_(url: str, **options: Any) -> CacheService:
-        cache = await CacheService(url, **{"namespace": namespace} | options).__aenter__()
+        cache = await CacheService(url, **{"namespace": namespace, "timeout": 1.0} | options).__aenter__()
         opened.append(cache)
         return cache
 

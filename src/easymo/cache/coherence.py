@@ -35,7 +35,7 @@ class Names:
 class Coherence:
     """The `Listener` of a store: it owns the near cache, the flights and those who wait for another process."""
 
-    def __init__(self, names: Names, near: Near, flights: Flights, default_counters: Counters) -> None:
+    def __init__(self, names: Names, near: Near, flights: tuple[Flights, ...], default_counters: Counters) -> None:
         self.near = near
         self.flights = flights
         self.store: Store
@@ -86,15 +86,19 @@ class Coherence:
             waiting = self._waiting.pop(name, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
-        self.flights.detach(changed)
+        self._detach(changed)
 
     def lost(self) -> None:
         self.near.clear()
-        self.flights.detach(None)
+        self._detach(None)
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(None)
         self._waiting.clear()
+
+    def _detach(self, names: frozenset[str] | None) -> None:
+        for flights in self.flights:
+            flights.detach(names)
 
     def _watch(self, name: str) -> asyncio.Future[None]:
         waiting = self._waiting.get(name)

@@ -17,15 +17,15 @@ from easymo.cache.errors import Refused, Unavailable
 from easymo.cache.store import Found, Held, Listener
 from easymo.cache.wire import Question, Wire
 
-OP_TIMEOUT_S: Final = 0.035
-"""With the grace of `Wire` a hung server costs the one call that notices it less than 50 ms."""
+PATIENCE: Final = 0.7
+"""One question may take this part of what Redis may cost a call; the rest is for noticing it (0.035 of 0.05 s)."""
 HANDSHAKE_TIMEOUT_S: Final = 1.0
 RECONNECT_S: Final = (0.05, 0.1, 0.2, 0.4)
 """Pauses between attempts, the last one repeated: with the hand-shake, back within 2 s of recovery."""
 HEARTBEAT_S: Final = 1.0
 """A half-open connection is noticed after this, so near copies outlive a lost network by about a second."""
-WAITING_HEARTBEAT_S: Final = 0.010
-"""The same while a call waits for another process: it must not wait for a server that hangs."""
+WAITING_PART: Final = 0.2
+"""The same, as a part, while a call waits for another process: it must not wait for a server that hangs."""
 SCAN_COUNT: Final = 500
 
 _log = logging.getLogger("easymo.cache")
@@ -66,8 +66,10 @@ class Connection(Commands):
     a task reconnects. Deletions that got no answer are sent before anything else when it is back.
     """
 
-    def __init__(self, url: str, listener: Listener, events: Events) -> None:
+    def __init__(self, url: str, listener: Listener, events: Events, timeout_s: float) -> None:
         super().__init__(listener)
+        self._op_timeout_s = PATIENCE * timeout_s
+        self._waiting_heartbeat_s = WAITING_PART * timeout_s
         self._address = Address.of(url)
         self._events = events
         self._wire: Wire | None = None
@@ -197,7 +199,7 @@ class Connection(Commands):
         address = self._address
 
         def wire_for_this_attempt() -> Wire:
-            return Wire(OP_TIMEOUT_S, self._pushed, self._wire_lost)
+            return Wire(self._op_timeout_s, self._pushed, self._wire_lost)
 
         if address.path:
             _, wire = await loop.create_unix_connection(wire_for_this_attempt, address.path)
@@ -205,7 +207,7 @@ class Connection(Commands):
             _, wire = await loop.create_connection(wire_for_this_attempt, address.host, address.port)
         try:
             await self._greet(wire)
-            await self._set_clock(wire, HANDSHAKE_TIMEOUT_S)
+            await self._set_clock(wire)
             await self._send_kept(wire)
         except BaseException:
             wire.give_up(Unavailable("the hand-shake failed"))
@@ -236,10 +238,10 @@ class Connection(Commands):
         else:
             self.tracks, self.why_not_tracking = True, ""
 
-    async def _set_clock(self, wire: Wire, timeout_s: float = OP_TIMEOUT_S) -> None:
+    async def _set_clock(self, wire: Wire) -> None:
         # The clock is read after the question left, so it is no later than this makes it: copies end early, not late.
         sent_at = time.monotonic()
-        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s).future
+        seconds, microseconds = await wire.ask("TIME").future
         self._epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
 
     async def _send_kept(self, wire: Wire) -> None:
@@ -263,7 +265,7 @@ class Connection(Commands):
         while not self._lost.is_set():
             self._wake.clear()
             try:
-                async with asyncio.timeout(WAITING_HEARTBEAT_S if self._waiting else HEARTBEAT_S):
+                async with asyncio.timeout(self._waiting_heartbeat_s if self._waiting else HEARTBEAT_S):
                     await self._wake.wait()
             except TimeoutError:
                 try:

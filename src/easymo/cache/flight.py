@@ -1,8 +1,8 @@
 """Single flight: at most one load per key in a process, shared by callers of whom any may be cancelled."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Coroutine, Iterable
+from typing import Any, Literal, NamedTuple
 
 from easymo.cache.near import Entry
 
@@ -19,11 +19,11 @@ class Loaded(NamedTuple):
 class Flight:
     """One load. The first caller and all later ones only wait for `result`; none of them owns the load."""
 
-    __slots__ = ("loading", "names", "result")
+    __slots__ = ("names", "result", "waiting")
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = frozenset(names)
-        self.loading = False
+        self.waiting = False
         self.result: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self.result.add_done_callback(_retrieve)
 
@@ -59,7 +59,7 @@ def _retrieve(result: asyncio.Future[Loaded]) -> None:
 
 
 class Flights:
-    """The flights that a new caller may join: those whose load began after the last invalidation of their names."""
+    """The flights that a new caller may join: those that began after the last invalidation of their names."""
 
     def __init__(self) -> None:
         self._joinable: dict[str, Flight] = {}
@@ -70,8 +70,9 @@ class Flights:
         # A load that failed is over, even while its lease is still being released.
         return None if flight is None or flight.failed() else flight
 
-    def add(self, key: str, flight: Flight, task: asyncio.Task[None]) -> None:
-        """Let others join `flight` until its task is done."""
+    def start(self, key: str, flight: Flight, flying: Coroutine[Any, Any, None]) -> None:
+        """Run `flying`, which resolves `flight`; others may join until it is done."""
+        task = asyncio.create_task(flying)
         self._joinable[key] = flight
         self._tasks.add(task)
 
@@ -84,13 +85,16 @@ class Flights:
         task.add_done_callback(landed)
 
     def detach(self, names: frozenset[str] | None) -> None:
-        """Let nobody join the loads of these names (keys or tags; None: any) that have begun: they may be too old."""
+        """Let nobody join the flights of these names (keys or tags; None: any): what they bring may be too old.
+
+        Those that wait for another process look again anyway.
+        """
         if not self._joinable:
             return
         old = [
             key
             for key, flight in self._joinable.items()
-            if flight.loading and (names is None or not flight.names.isdisjoint(names))
+            if not flight.waiting and (names is None or not flight.names.isdisjoint(names))
         ]
         for key in old:
             del self._joinable[key]

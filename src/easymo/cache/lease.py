@@ -24,8 +24,6 @@ from easymo.cache.tags import Tags
 
 LEASE_S: Final = 3.0
 RENEW_S: Final = 1.0
-CALL_BUDGET_S: Final = 0.045
-"""What asking Redis may cost a call that has to load anyway."""
 MAX_ROUNDS: Final = 4
 """After so many leases that ended without a value (their loaders failed) a caller loads for itself."""
 EARLY_RATIO: Final = 0.1
@@ -47,8 +45,9 @@ class Job(NamedTuple):
 class Leases:
     """Runs loaders under leases. `away` is told of every failure of the store."""
 
-    def __init__(self, store: Store, tags: Tags, away: Callable[[Unavailable], None]) -> None:
+    def __init__(self, store: Store, tags: Tags, timeout_s: float, away: Callable[[Unavailable], None]) -> None:
         self._store = store
+        self._timeout_s = timeout_s
         self._tags = tags
         self._away = away
         self._encode = msgspec.json.Encoder().encode
@@ -63,7 +62,7 @@ class Leases:
         tags: dict[str, str] = {}
         found: Entry | None = None
         try:
-            tags, found = await self._claim(job, seen, lease, deadline)
+            tags, found = await self._claim(flight, job, seen, lease, deadline)
         except (Unavailable, TimeoutError) as error:
             self._away(error if isinstance(error, Unavailable) else LateAnswer("no answer in time"))
             # The claim may have arrived, so the fill is tried all the same; without the versions of its tags it is not.
@@ -96,7 +95,9 @@ class Leases:
             # After an error the lease stays until it ends, so that no other process runs into the same error at once.
             await self._quietly(self._store.release(lease_name, lease))
 
-    async def _claim(self, job: Job, seen: bytes, lease: bytes, deadline: float) -> tuple[dict[str, str], Entry | None]:
+    async def _claim(
+        self, flight: Flight, job: Job, seen: bytes, lease: bytes, deadline: float
+    ) -> tuple[dict[str, str], Entry | None]:
         """Get the lease, or the value that another process stored meanwhile."""
         for _ in range(MAX_ROUNDS):
             async with asyncio.timeout(max(0.001, deadline - time.monotonic())):
@@ -108,8 +109,12 @@ class Leases:
             if isinstance(found, Held):
                 if found.prefix == lease:
                     return tags, None
-                await self._store.wait_changed(found, LEASE_S)
-                deadline = time.monotonic() + CALL_BUDGET_S
+                flight.waiting = True
+                try:
+                    await self._store.wait_changed(found, LEASE_S)
+                finally:
+                    flight.waiting = False
+                deadline = time.monotonic() + self._timeout_s
             elif found is not None and not isinstance(found, str):
                 seen = found.prefix
         raise Unavailable("LEASE the loaders of other processes keep failing")
@@ -127,7 +132,6 @@ class Leases:
         """Run the loader, resolve the flight, then store the value in place of `expected`. Whether it is stored."""
         counters = job.counters
         counters.loads += 1
-        flight.loading = True
         started = time.monotonic()
         try:
             value = await self._run(job, lease_name, lease)

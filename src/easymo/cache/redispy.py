@@ -26,7 +26,6 @@ from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
 from easymo.cache.store import Listener
 
-OP_TIMEOUT_S: Final = 0.045
 SOCKET_TIMEOUT_S: Final = 1.0
 """What redis-py itself may take, for a hand-shake too; callers do not wait that long."""
 RETRY_S: Final = 0.4
@@ -52,8 +51,9 @@ class RedisPyStore(UntrackedCommands):
     the server answers and has got the deletions that were kept.
     """
 
-    def __init__(self, url: str, listener: Listener, events: Events) -> None:
+    def __init__(self, url: str, listener: Listener, events: Events, timeout_s: float) -> None:
         super().__init__(listener)
+        self._timeout_s = timeout_s
         self.why_not_tracking = f"{url.partition('://')[0]}:// has no coherent near cache"
         self._client = client_for(url)
         self._events = events
@@ -89,7 +89,7 @@ class RedisPyStore(UntrackedCommands):
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(_retrieve)
-        await asyncio.wait((task,), timeout=OP_TIMEOUT_S)
+        await asyncio.wait((task,), timeout=self._timeout_s)
         if not task.done():
             error = LateAnswer("the server did not answer in time")
             self._late_in_a_row += 1

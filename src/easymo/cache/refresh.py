@@ -1,11 +1,10 @@
 """Loading again in the background: before a value expires, and while its stale form is served."""
 
-import asyncio
 import logging
 import time
 from typing import Final
 
-from easymo.cache.flight import Flight
+from easymo.cache.flight import Flight, Flights
 from easymo.cache.lease import Job, Leases
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -20,14 +19,13 @@ _log = logging.getLogger("easymo.cache")
 class Refreshes:
     """At most one refresh per key at a time, with backoff. Nobody has to wait for one."""
 
-    def __init__(self, leases: Leases) -> None:
+    def __init__(self, leases: Leases, flights: Flights) -> None:
         self._leases = leases
-        self._flights: dict[str, Flight] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._flights = flights
         self._pauses: dict[str, tuple[float, int]] = {}
 
-    def start(self, job: Job, lease_name: str, seen: bytes) -> Flight | None:
-        """Refresh `job` now; None when that has to wait."""
+    def start(self, flight: Flight, job: Job, lease_name: str, seen: bytes) -> Flight | None:
+        """Refresh `job` now, or join the refresh under way; None when that has to wait."""
         key = job.key.key
         running = self._flights.get(key)
         if running is not None:
@@ -35,24 +33,15 @@ class Refreshes:
         retry_at, failures = self._pauses.get(key, (0.0, 0))
         if time.monotonic() < retry_at:
             return None
-        flight = Flight(())
-        self._flights[key] = flight
-        task = asyncio.create_task(self._leases.fly_again(flight, job, lease_name, seen))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(flight.crash_landed)
         flight.result.add_done_callback(lambda result: self._landed(key, flight, failures))
+        self._flights.start(key, flight, self._leases.fly_again(flight, job, lease_name, seen))
         return flight
 
     async def close(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what is under way."""
+        await self._flights.close()
 
     def _landed(self, key: str, flight: Flight, failures: int) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
         if len(self._pauses) > MAX_REMEMBERED:
             self._pauses.clear()
         result = flight.result

@@ -28,7 +28,7 @@ from easymo.cache.errors import (
 from easymo.cache.flight import Flight, Flights, Loaded, Outcome
 from easymo.cache.immutable import is_immutable
 from easymo.cache.key import escape_glob
-from easymo.cache.lease import CALL_BUDGET_S, Job, Leases
+from easymo.cache.lease import Job, Leases
 from easymo.cache.memory import MemoryStore
 from easymo.cache.near import Entry, Near
 from easymo.cache.null import NullStore
@@ -42,6 +42,8 @@ D = TypeVar("D")
 Loader = Callable[[], Awaitable[Any]]
 
 DEFAULT_NAMESPACE: Final = "easymo"
+BUDGET: Final = 0.9
+"""The part of `timeout` that waiting takes; the rest is for everything else a call does."""
 DEFAULT_NEAR_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -85,7 +87,7 @@ class CacheService:
     `url` is redis:// or unix:// for one server (the fast path); rediss://, redis+sentinel:// and redis+cluster:// go
     through redis-py without the near cache; memory:// is for tests. `default_ttl` (seconds or a timedelta) holds
     where neither the call nor the strategy says. Every key in Redis begins with `namespace`. `near_bytes` bounds the
-    near cache, 0 turns it off.
+    near cache, 0 turns it off. `timeout` is the most that Redis may cost one call; a slower Redis counts as away.
 
     Use it inside `async with cache:`. When Redis is away, every method goes on without it, callers get what their
     loader returns, and the event is counted (see `stats`); no method raises because of Redis. Keys are texts or what a
@@ -99,7 +101,9 @@ class CacheService:
         default_ttl: Duration = 300,
         namespace: str = DEFAULT_NAMESPACE,
         near_bytes: int = DEFAULT_NEAR_BYTES,
+        timeout: Duration = 0.05,
     ) -> None:
+        self._timeout_s = BUDGET * seconds(timeout)
         self._default_ttl_s = seconds(default_ttl)
         self._names = Names(namespace)
         self._events = Events()
@@ -109,12 +113,13 @@ class CacheService:
         self._near = Near(near_bytes)
         self._entries = self._near.entries
         self._flights = Flights()
-        self._coherence = Coherence(self._names, self._near, self._flights, plain_counters)
-        self._store: Store = store_for(url, self._coherence, self._events)
+        refreshing = Flights()
+        self._coherence = Coherence(self._names, self._near, (self._flights, refreshing), plain_counters)
+        self._store: Store = store_for(url, self._coherence, self._events, self._timeout_s)
         self._coherence.store = self._store
         tags = self._tags = Tags(self._names, self._near, self._store)
-        self._leases = Leases(self._store, tags, self._away)
-        self._refreshes = Refreshes(self._leases)
+        self._leases = Leases(self._store, tags, self._timeout_s, self._away)
+        self._refreshes = Refreshes(self._leases, refreshing)
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self._enabled = True
         self._open = False
@@ -454,7 +459,7 @@ class CacheService:
 
     async def _fetch(self, job: Job, unusable: bytes = b"") -> Loaded:
         """A usable value from anywhere; what is stored as `unusable` is loaded anew."""
-        deadline = monotonic() + CALL_BUDGET_S
+        deadline = monotonic() + self._timeout_s
         text = job.key.key
         flight = self._flights.get(text)
         if flight is None:
@@ -488,7 +493,7 @@ class CacheService:
         """A value that is there: at once, but loaded again in the background when it is old."""
         now = monotonic()
         if now >= entry.refresh_at:
-            refresh = self._refreshes.start(job, self._names.lease + job.key.key, entry.prefix)
+            refresh = self._refreshes.start(self._flight(job), job, self._names.lease + job.key.key, entry.prefix)
             patience_s = seconds(job.key.strategy.soft_timeout)
             if refresh is not None and patience_s > 0 and now >= entry.fresh_until:
                 await asyncio.wait((refresh.result,), timeout=patience_s)
@@ -499,14 +504,17 @@ class CacheService:
         return Loaded(entry, "HIT")
 
     def _take_off(self, job: Job, seen: bytes, deadline: float) -> Flight:
-        flight = Flight((job.name, *self._names.of_tags(job.key.tags)))
-        self._flights.add(job.key.key, flight, asyncio.create_task(self._leases.fly(flight, job, seen, deadline)))
+        flight = self._flight(job)
+        self._flights.start(job.key.key, flight, self._leases.fly(flight, job, seen, deadline))
         return flight
 
     def _alone(self, job: Job) -> Flight:
-        flight = Flight((job.name, *self._names.of_tags(job.key.tags)))
-        self._flights.add(job.key.key, flight, asyncio.create_task(self._leases.fly_alone(flight, job)))
+        flight = self._flight(job)
+        self._flights.start(job.key.key, flight, self._leases.fly_alone(flight, job))
         return flight
+
+    def _flight(self, job: Job) -> Flight:
+        return Flight((job.name, *self._names.of_tags(job.key.tags)))
 
     async def _join(self, flight: Flight, job: Job) -> Loaded:
         hard_timeout = job.key.strategy.hard_timeout
@@ -539,11 +547,11 @@ async def _no_loader() -> None:
     """`set` has a value already."""
 
 
-def store_for(url: str, listener: Listener, events: Events) -> Store:
+def store_for(url: str, listener: Listener, events: Events, timeout_s: float) -> Store:
     """The store that a URL asks for. Raises ValueError for an unknown scheme."""
     scheme = url.partition("://")[0]
     if scheme in ("redis", "unix"):
-        return Connection(url, listener, events)
+        return Connection(url, listener, events, timeout_s)
     if scheme == "null":
         return NullStore(listener)
     if scheme == "memory":
@@ -551,7 +559,7 @@ def store_for(url: str, listener: Listener, events: Events) -> Store:
     if scheme in ("rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"):
         from easymo.cache.redispy import RedisPyStore
 
-        return RedisPyStore(url, listener, events)
+        return RedisPyStore(url, listener, events, timeout_s)
     raise ValueError(
         f"The cache URL has scheme {scheme!r}; use redis:// or unix:// (one server), rediss://, redis+sentinel:// or "
         "redis+cluster:// (through redis-py), or memory:// (tests)."
