@@ -1,0 +1,140 @@
+"""Which pods count: the state of each pod and its sample, summed up for the arithmetic."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from easymo.hpa.errors import MetricError
+from easymo.hpa.replicas import PodLoad
+
+CPU_INITIALIZATION_S = 120.0
+"""``--horizontal-pod-autoscaler-cpu-initialization-period``."""
+
+READINESS_DELAY_S = 10.0
+"""``--horizontal-pod-autoscaler-initial-readiness-delay``."""
+
+LONG_AGO_S = float("-inf")
+"""The time of a change of which no time is known."""
+
+State = Literal["ready", "unready", "missing", "ignored"]
+
+
+class Container(Struct, frozen=True):
+    """A container and its request of one resource, in thousandths; None when it has none."""
+
+    name: str
+    request_m: int | None
+    counts: bool = True
+    """False for an init container that ends before the others start."""
+
+
+class Pod(Struct, frozen=True):
+    """A pod as the API shows it. Times are seconds on the clock of the sync; ``ready`` None: no Ready condition."""
+
+    name: str
+    phase: Literal["Pending", "Running", "Succeeded", "Failed"] = "Running"
+    deleted: bool = False
+    ready: bool | None = True
+    start_s: float | None = None
+    ready_changed_s: float | None = None
+    containers: tuple[Container, ...] = ()
+    request_m: int | None = None
+    """The request of the pod as a whole (Kubernetes 1.34), which then replaces those of its containers."""
+
+
+class Sample(Struct, frozen=True):
+    """What a pod used, in thousandths, over the ``window_s`` seconds before ``time_s``."""
+
+    value_m: int
+    time_s: float
+    window_s: float
+
+
+def state_of(
+    pod: Pod,
+    sample: Sample | None,
+    resource: str | None,
+    now: float,
+    initialization_s: float = CPU_INITIALIZATION_S,
+    readiness_delay_s: float = READINESS_DELAY_S,
+) -> State:
+    """How ``pod`` counts at ``now``. Only for the resource ``cpu`` does it matter whether a running pod is ready."""
+    if pod.deleted or pod.phase == "Failed":
+        return "ignored"
+    if pod.phase == "Pending":
+        return "unready"
+    if sample is None:
+        return "missing"
+    if resource != "cpu":
+        return "ready"
+    if pod.ready is None or pod.start_s is None:
+        return "unready"
+    changed_s = LONG_AGO_S if pod.ready_changed_s is None else pod.ready_changed_s
+    if pod.start_s + initialization_s > now:
+        stale = sample.time_s < changed_s + sample.window_s
+        return "unready" if not pod.ready or stale else "ready"
+    never_ready = not pod.ready and pod.start_s + readiness_delay_s > changed_s
+    return "unready" if never_ready else "ready"
+
+
+def is_serving(pod: Pod) -> bool:
+    """Whether ``pod`` carries load, which is what Object and External totals are divided by."""
+    return pod.phase == "Running" and pod.ready is True
+
+
+def request_of(pod: Pod, container: str | None, *, pod_level: bool = True) -> int:
+    """Request of ``pod``, or of one of its containers, in thousandths.
+
+    Raises:
+        MetricError: one container without a request takes the whole metric away.
+    """
+    if container is None and pod_level and pod.request_m is not None:
+        return pod.request_m
+    total = 0
+    for candidate in pod.containers:
+        if container is not None and candidate.name != container:
+            continue
+        if not candidate.counts:
+            continue
+        if candidate.request_m is None:
+            raise MetricError(f"Container {candidate.name} of pod {pod.name} has no request, so it has no utilization.")
+        if container is not None:
+            return candidate.request_m
+        total += candidate.request_m
+    if container is not None:
+        raise MetricError(f"Pod {pod.name} has no container {container}, so the metric has no value.")
+    return total
+
+
+def pod_load(
+    pods: Iterable[Pod],
+    samples: Mapping[str, Sample],
+    resource: str | None,
+    now: float,
+    requests: Mapping[str, int] | None = None,
+) -> PodLoad:
+    """Add up ``samples`` (by pod name) as the controller would; ``requests`` are needed for a utilization only.
+
+    Raises:
+        MetricError: when there are no pods, or no sample is left of those that count.
+    """
+    pods = list(pods)
+    if not pods:
+        raise MetricError("The target has no pods, so no metric has a value.")
+    states = {pod.name: state_of(pod, samples.get(pod.name), resource, now) for pod in pods}
+    counted = {name: s for name, s in samples.items() if states.get(name) not in ("ignored", "unready")}
+    if not counted:
+        raise MetricError("No pod that counts has a sample: they may all be unready.")
+    named = {state: [name for name in states if states[name] == state] for state in ("ready", "unready", "missing")}
+    known = [name for name in counted if requests is None or name in requests]
+    request = dict.fromkeys(states, 0) if requests is None else requests
+    return PodLoad(
+        ready=len(named["ready"]),
+        samples=len(counted),
+        usage_m=sum(counted[name].value_m for name in known),
+        requested_m=sum(request.get(name, 0) for name in known),
+        unready=len(named["unready"]),
+        unready_requested_m=sum(request[name] for name in named["unready"]),
+        missing=tuple(request[name] for name in named["missing"]),
+    )
