@@ -55,7 +55,7 @@ def lengths_of(acceptance: Acceptance, *, quick: bool) -> Lengths:
     if quick:
         return Lengths(min(load.pairs, 3), 0, min(load.round_s, 2.0), 1.2, 2.0, 3.0, 1.0)
     return Lengths(
-        load.pairs, load.aa_pairs, load.round_s, acceptance.capacity.step_s, acceptance.stress.seconds, 8.0, 3.0
+        load.pairs, load.aa_pairs, load.round_s, acceptance.capacity.step_s, acceptance.stress.seconds, 8.0, 2.0
     )
 
 
@@ -130,7 +130,7 @@ class Experiment:
             with progress.step("applying the treatments under load"):
                 self.findings.applied = await self._apply(player, after, url, max(1.0, round(held / 4)))
             with progress.step("capacity after"):
-                await self._capacity(player, after, held, progress)
+                await self._capacity(player, after, 2 * held, progress)
             await self._compare(player, before, after, progress)
             with progress.step("stress at the promised rates"):
                 await self._stress(player, before, after)
