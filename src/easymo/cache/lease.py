@@ -15,7 +15,7 @@ import msgspec
 
 from easymo.cache.counters import Counters
 from easymo.cache.envelope import Stored, new_lease, new_prefix, pack
-from easymo.cache.errors import LateAnswer, LoaderCancelled, Unavailable, UnstorableValue
+from easymo.cache.errors import LateAnswer, LoaderCancelled, Refused, Unavailable, UnstorableValue
 from easymo.cache.flight import Flight, Loaded, Outcome
 from easymo.cache.near import Entry
 from easymo.cache.store import Held, Store
@@ -24,7 +24,7 @@ from easymo.cache.tags import Tags
 
 LEASE_S: Final = 3.0
 RENEW_S: Final = 1.0
-MAX_ROUNDS: Final = 4
+MAX_ENDED_LEASES: Final = 4
 """After so many leases that ended without a value (their loaders failed) a caller loads for itself."""
 EARLY_RATIO: Final = 0.1
 """The last tenth of a ttl is for loading again, or twice the time the load took, up to half of the ttl."""
@@ -65,8 +65,9 @@ class Leases:
             tags, found = await self._claim(flight, job, seen, lease, deadline)
         except (Unavailable, TimeoutError) as error:
             self._away(error if isinstance(error, Unavailable) else LateAnswer("no answer in time"))
-            # The claim may have arrived, so the fill is tried all the same; without the versions of its tags it is not.
-            outcome, lease = "BYPASS", b"" if job.key.strategy.tags else lease
+            outcome = "BYPASS"
+            if isinstance(error, Refused) or job.key.strategy.tags:
+                lease = b""  # else the claim may have arrived all the same, and the fill is worth an attempt
         except asyncio.CancelledError:
             flight.result.cancel()
             raise
@@ -99,7 +100,8 @@ class Leases:
         self, flight: Flight, job: Job, seen: bytes, lease: bytes, deadline: float
     ) -> tuple[dict[str, str], Entry | None]:
         """Get the lease, or the value that another process stored meanwhile."""
-        for _ in range(MAX_ROUNDS):
+        holder, ended = b"", 0
+        while ended < MAX_ENDED_LEASES:
             async with asyncio.timeout(max(0.001, deadline - time.monotonic())):
                 tags = await self._tags.before_load(job.key.tags)
                 found = await self._store.claim(job.name, seen, lease, _LEASE_MS)
@@ -109,13 +111,17 @@ class Leases:
             if isinstance(found, Held):
                 if found.prefix == lease:
                     return tags, None
+                ended += bool(holder) and holder != found.prefix
+                holder = found.prefix
                 flight.waiting = True
                 try:
                     await self._store.wait_changed(found, LEASE_S)
                 finally:
                     flight.waiting = False
                 deadline = time.monotonic() + self._timeout_s
-            elif found is not None and not isinstance(found, str):
+                continue
+            ended += 1
+            if found is not None and not isinstance(found, str):
                 seen = found.prefix
         raise Unavailable("LEASE the loaders of other processes keep failing")
 

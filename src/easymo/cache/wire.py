@@ -100,8 +100,8 @@ class Wire(asyncio.Protocol):
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]
         if len(self._unsent) == 1:
             self._loop.call_soon(self._flush)
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._check_deadline)
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
         return question
 
     def join(self, question: Question) -> asyncio.Future[Any]:
@@ -127,16 +127,21 @@ class Wire(asyncio.Protocol):
         except hiredis.ProtocolError as error:
             self.give_up(Unavailable(f"the server sent something that is not RESP ({error})"))
 
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._check_deadline)
+
     def _check_deadline(self) -> None:
         self._timer = None
         if not self._questions:
             return
         now, deadline = self._loop.time(), self._questions[0].deadline
         if now < deadline:
-            self._timer = self._loop.call_at(deadline, self._check_deadline)
+            self._set_timer(deadline)
         elif not self._in_grace:
             self._in_grace = True
-            self._timer = self._loop.call_at(now + _GRACE_S, self._check_deadline)
+            self._set_timer(now + _GRACE_S)
         else:
             self.give_up(LateAnswer("the server did not answer in time"))
 
