@@ -44,18 +44,20 @@ async def test_statement_is_counted_and_timed_by_its_name(postgres: Postgres) ->
         assert metrics.registry.get_sample_value("db_query_duration_seconds_count", labels) == 2
 
 
-async def test_waiting_requests_are_served_in_the_order_they_came(postgres: Postgres) -> None:
+async def test_who_comes_back_waits_behind_who_is_waiting(postgres: Postgres) -> None:
     async with opened(postgres.url, size=1) as (database, _):
-        served: list[int] = []
+        served: list[str] = []
 
-        async def request(number: int) -> None:
-            async with database.session():
-                served.append(number)
+        async def requests(name: str) -> None:
+            for _ in range(20):
+                async with database.session() as session:
+                    served.append(name)
+                    await session.fetch("one")
 
         async with asyncio.TaskGroup() as group:
-            for number in range(50):
-                group.create_task(request(number))
-        assert served == list(range(50))
+            for name in "abc":
+                group.create_task(requests(name))
+        assert "".join(served) == "abc" * 20
 
 
 async def test_request_is_refused_when_no_connection_comes_free(

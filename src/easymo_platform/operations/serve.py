@@ -54,11 +54,16 @@ def serve(name: str, host: str, port: int | None, environ: Mapping[str, str]) ->
         raise OperationError(f"{name} cannot start: {error}") from error
     configure_logs(name, app.state.runtime.settings.log_level)
     with listen(name, host, entry.port if port is None else port) as listener:
+        unreachable: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, listener))
-        except DatabaseError as error:
-            raise OperationError(f"{name} cannot start: {error}") from error
+        except* DatabaseError as errors:  # Litestar starts in a task group
+            unreachable = errors
+        while isinstance(unreachable, BaseExceptionGroup):
+            unreachable = unreachable.exceptions[0]
+        if unreachable is not None:
+            raise OperationError(f"{name} cannot start: {unreachable}") from unreachable
 
 
 async def _serve(app: Litestar, listener: socket.socket) -> None:
@@ -90,9 +95,10 @@ def listen(name: str, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        # create_server() adds the address to strerror, a host that has none brings its own number.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise OperationError(
-            f"{name} cannot listen on {host}:{port}: {error.strerror}. "
-            "Stop what uses the port, or choose another with --port."
+            f"{name} cannot listen on {host}:{port}: {reason}. Stop what uses the port, or choose another with --port."
         ) from error
 
 
