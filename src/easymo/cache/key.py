@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from string import Formatter
+from typing import Final
 from urllib.parse import quote
 
 from easymo.cache.errors import StrategyError
@@ -95,20 +96,21 @@ def glob_regex(pattern: str) -> str:
     parts: list[str] = []
     at = 0
     while at < len(pattern):
-        char = pattern[at]
-        at += 1
-        if char == "*":
-            parts.append(".*")
-        elif char == "?":
-            parts.append(".")
-        elif char == "[" and (end := pattern.find("]", at)) > at:
-            inside = pattern[at:end]
-            escaped = re.escape(inside.removeprefix("^")).replace("\\-", "-")
-            parts.append(f"[{'^' if inside.startswith('^') else ''}{escaped}]")
-            at = end + 1
-        elif char == "\\" and at < len(pattern):
-            parts.append(re.escape(pattern[at]))
-            at += 1
+        token = _GLOB_TOKEN.match(pattern, at)
+        assert token is not None  # its last alternative matches any character
+        at = token.end()
+        if token["members"] is not None:
+            members = re.sub(
+                r"\\?(.)(-(?=.))?", lambda m: re.escape(m[1]) + (m[2] or ""), token["members"], flags=re.DOTALL
+            )
+            parts.append(f"[{token['negated']}{members}]" if members else "." if token["negated"] else "(?!)")
+        elif token["escaped"] is not None:
+            parts.append(re.escape(token["escaped"]))
         else:
-            parts.append(re.escape(char))
+            parts.append({"*": ".*", "?": "."}.get(token.group(), re.escape(token.group())))
     return "".join(parts)
+
+
+_GLOB_TOKEN: Final = re.compile(
+    r"\[(?P<negated>\^?)(?P<members>(?:\\.|[^\]\\])*)(?:\]|$)|\\(?P<escaped>.)|.", re.DOTALL
+)

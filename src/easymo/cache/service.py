@@ -402,6 +402,8 @@ class CacheService:
     async def _read(self, name: str, asked: Awaitable[Found] | None = None) -> Found:
         try:
             found = await (asked if asked is not None else self._store.get(name))
+            if isinstance(found, Foreign) and not found.prefix:
+                await self._store.delete((name,))  # it has no bytes by which to replace it
             if not isinstance(found, Entry) or found.proven:
                 return found
             if not await self._tags.prove(found):
