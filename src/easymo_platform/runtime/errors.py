@@ -25,10 +25,13 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
 class ServiceError(Exception):
     """An answer that is not the one the client hoped for. Carries what becomes the :class:`ErrorBody`."""
 
-    def __init__(self, status: int, error: str, message: str, details: Any = None) -> None:
+    def __init__(
+        self, status: int, error: str, message: str, details: Any = None, *, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = ErrorBody(error, message, details)
+        self.headers = headers
 
 
 class DatabaseError(Exception):
@@ -49,7 +52,7 @@ def _answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None)
 
 
 def _service_error(_: Request[Any, Any, Any], error: ServiceError) -> Response[ErrorBody]:
-    return _answer(error.status, error.body)
+    return _answer(error.status, error.body, error.headers)
 
 
 def _database_error(request: Request[Any, Any, Any], error: DatabaseError) -> Response[ErrorBody]:
