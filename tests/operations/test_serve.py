@@ -112,3 +112,5 @@ async def _until_refused(url: str) -> None:
                 await client.get("/health/live", headers={"Connection": "close"})
             except httpx.ConnectError:
                 return
+            except httpx.TransportError:
+                continue  # it was still in the queue of the port that closed
