@@ -1,0 +1,70 @@
+"""Routes about render jobs."""
+
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from litestar import HttpMethod, Request, Response, get, post, route
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from easymo_platform.runtime.errors import ServiceError
+from easymo_platform.video_orchestrator.delivery import deliver
+from easymo_platform.video_orchestrator.model import Job, JobList, JobStatus, RenderAnswer, RenderRequest
+from easymo_platform.video_orchestrator.service import VideoOrchestrator
+
+AnyRequest = Request[Any, Any, Any]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key", min_length=1, max_length=255, description="The same key again returns the same job."
+    ),
+]
+
+
+def orchestrator(request: AnyRequest) -> VideoOrchestrator:
+    """The service's parts, built once per process."""
+    return cast(VideoOrchestrator, request.app.state.service)
+
+
+@post("/render", status_code=202, summary="Queue a plan to be rendered")
+async def render(
+    request: AnyRequest, data: JSONBody[RenderRequest], idempotency_key: IdempotencyKey = None
+) -> Response[RenderAnswer]:
+    if data.plan is None:
+        raise ServiceError(400, "missing_plan", "The request has no plan: there is nothing to render.")
+    accepted = await orchestrator(request).accept(data.plan, data.options, idempotency_key)
+    return Response(RenderAnswer(accepted), status_code=202, headers={"location": f"/render/{accepted.job_id}"})
+
+
+@get("/render", summary="Jobs, newest first")
+async def jobs(
+    request: AnyRequest,
+    status: FromQuery[JobStatus | None] = None,
+    before: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
+) -> JobList:
+    return await orchestrator(request).store.newest(status, before, limit)
+
+
+@get("/render/{job_id:uuid}", summary="A job with its scenes")
+async def job_by_id(request: AnyRequest, job_id: FromPath[UUID]) -> Job:
+    return await orchestrator(request).store.by_id(job_id)
+
+
+@post("/render/{job_id:uuid}/cancel", status_code=202, summary="End a job that is not over")
+async def cancel(request: AnyRequest, job_id: FromPath[UUID]) -> RenderAnswer:
+    return RenderAnswer(await orchestrator(request).store.cancel(job_id))
+
+
+@route(
+    "/render/{job_id:uuid}/output",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    status_code=200,
+    summary="The film of a job that succeeded; takes ranges",
+)
+async def output(request: AnyRequest, job_id: FromPath[UUID]) -> Response[bytes] | Stream:
+    path = await orchestrator(request).output(job_id)
+    return deliver(path, job_id.hex, request.headers, body=request.method == "GET")
+
+
+RENDER_ROUTES = (render, jobs, job_by_id, cancel, output)

@@ -1,0 +1,13 @@
+"""What video-orchestrator caches. A job's state is not: it changes every second while anyone looks at it."""
+
+from datetime import timedelta
+
+from easymo.cache import Strategy
+from easymo_platform.runtime.strategies import CacheStrategies
+
+
+class VideoStrategies(CacheStrategies):
+    """The shared strategies and video-orchestrator's own."""
+
+    # A player asks for an output in dozens of ranges. No event ends it: what a job has made never changes.
+    render_output = Strategy(name="render_output", key="render-output:{job_id}", ttl=timedelta(hours=1))

@@ -1,0 +1,49 @@
+"""video-orchestrator on a real Postgres, with clips that ffmpeg itself has made."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from easymo_platform.operations.migrate import MIGRATIONS
+from tests.video_orchestrator.clips import make_clips
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sources that plans of the tests name."""
+    return make_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture
+def root(tmp_path: Path, clips: Path) -> Path:
+    """A work folder of the test's own; its media are hard links, so that a test may change them."""
+    media = tmp_path / "render" / "media"
+    media.mkdir(parents=True)
+    for clip in clips.iterdir():
+        (media / clip.name).hardlink_to(clip)
+    return tmp_path / "render"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection of the test's own to a database with the schema and no rows."""
+    connection = await asyncpg.connect(database_url)
+    for file in sorted(MIGRATIONS.glob("*.sql")):
+        if "performance" not in file.name:
+            await connection.execute(file.read_text())
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def environ(database: object, database_url: str, root: Path) -> dict[str, str]:
+    """The environment of the service and of its workers."""
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_ENABLED": "false",
+        "DATABASE_POOL_SIZE": "3",
+        "RENDER_DIR": str(root),
+        "RENDER_LEASE_S": "1",
+    }
