@@ -85,8 +85,6 @@ class CallStore:
         self._cache = cache
         self._moved = moved
 
-    # -- reads
-
     async def live(self, limit: int) -> list[LiveCall]:
         """The newest ``limit`` calls that are pending, ringing or active."""
         if limit > 15:
@@ -114,8 +112,6 @@ class CallStore:
     async def of_user(self, user_id: UUID) -> CallList:
         """The newest 50 calls of a user."""
         return _summaries(await self._database.fetch("calls_of_user", user_id=user_id))
-
-    # -- writes
 
     async def create(self, call_id: UUID, columns: dict[str, Any]) -> Call | None:
         """Insert a pending call. Returns the call that has the id already, ``None`` if there was none."""
