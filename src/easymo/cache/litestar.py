@@ -1,11 +1,13 @@
 """The cache in Litestar: a plugin that opens it and offers it as a dependency, and responses from cached bytes.
 
-cache = CacheService.from_env()
-app = Litestar([live_calls], plugins=[CachePlugin(cache)])
+For example:
 
-@get("/live-calls")
-async def live_calls(cache: CacheService, request: Request) -> Response[bytes]:
-    return await cached_response(cache, strategies.live_calls(50), load_live_calls, request)
+    cache = CacheService.from_env()
+    app = Litestar([live_calls], plugins=[CachePlugin(cache)])
+
+    @get("/live-calls")
+    async def live_calls(cache: NamedDependency[CacheService], request: Request) -> Response[bytes]:
+        return await cached_response(cache, strategies.live_calls(50), load_live_calls, request)
 """
 
 from collections.abc import AsyncIterator

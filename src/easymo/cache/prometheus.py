@@ -1,0 +1,83 @@
+"""The cache's counters as Prometheus metrics. Needs prometheus-client, which the cache itself does not.
+
+For example:
+
+    prometheus_client.REGISTRY.register(CacheCollector(cache))
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from easymo.cache.counters import LATENCY_BUCKETS_S, CacheStats, LatencyStats
+from easymo.cache.service import CacheService
+
+_READS = {"near_hits": "near_hit", "redis_hits": "redis_hit", "stale": "stale", "misses": "miss", "bypasses": "bypass"}
+_PER_STRATEGY = {
+    "loads": "Loader runs.",
+    "load_errors": "Loader runs that raised.",
+    "unstored": "Loaded values that were not stored: invalidated meanwhile, or Redis refused.",
+    "corrupt": "Entries that could not be read: foreign, damaged, or of another shape.",
+    "bytes_read": "Bytes of values read from Redis.",
+    "bytes_written": "Bytes of values written to Redis.",
+}
+_EVENTS = {
+    "connects": "Connections made.",
+    "connect_failures": "Attempts to connect that failed.",
+    "losses": "Connections lost.",
+    "timeouts": "Calls for which Redis was too slow.",
+    "deletions_kept": "Deletions that could not be sent at once.",
+    "deletions_sent_late": "Keys, tags and patterns that were deleted late.",
+}
+_GAUGES = {
+    "connected": "1 while Redis answers.",
+    "enabled": "1 while the cache is switched on.",
+    "near_entries": "Values in the near cache.",
+    "near_bytes": "Estimated size of the near cache.",
+    "deletions_waiting": "Deletions that Redis has not confirmed yet.",
+}
+
+
+class CacheCollector(Collector):
+    """Reads the counters when Prometheus asks; the cache does no extra work for it."""
+
+    def __init__(self, cache: CacheService) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        stats = self._cache.local_stats()
+        reads = CounterMetricFamily(
+            "easymo_cache_reads", "Reads by strategy and outcome.", labels=["strategy", "outcome"]
+        )
+        for strategy, counted in stats.strategies.items():
+            for field, outcome in _READS.items():
+                reads.add_metric([strategy, outcome], getattr(counted, field))
+        yield reads
+        for field, text in _PER_STRATEGY.items():
+            family = CounterMetricFamily(f"easymo_cache_{field}", text, labels=["strategy"])
+            for strategy, counted in stats.strategies.items():
+                family.add_metric([strategy], getattr(counted, field))
+            yield family
+        yield _histogram("redis", "How long a read that Redis answered took.", stats)
+        yield _histogram("load", "How long loaders took.", stats)
+        for field, text in _EVENTS.items():
+            yield CounterMetricFamily(f"easymo_cache_{field}", text, value=getattr(stats, field))
+        for field, text in _GAUGES.items():
+            yield GaugeMetricFamily(f"easymo_cache_{field}", text, value=float(getattr(stats, field)))
+        errors = CounterMetricFamily("easymo_cache_redis_errors", "Error replies by their first word.", labels=["code"])
+        for code, count in stats.errors.items():
+            errors.add_metric([code], count)
+        yield errors
+
+
+def _histogram(what: str, text: str, stats: CacheStats) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(f"easymo_cache_{what}_seconds", text, labels=["strategy"])
+    for strategy, counted in stats.strategies.items():
+        latency: LatencyStats = getattr(counted, f"{what}_latency")
+        total, buckets = 0, []
+        for bound, count in zip([*map(str, LATENCY_BUCKETS_S), "+Inf"], latency.buckets, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric([strategy], buckets=buckets, sum_value=latency.sum_s)
+    return family
