@@ -130,11 +130,7 @@ class Connection(Commands):
 
     async def _then_get(self, asked: Awaitable[Any], name: str) -> Found:
         read = self._ask_get(name)
-        try:
-            await asked
-        except BaseException:
-            read.add_done_callback(_retrieve)
-            raise
+        await asked
         return await read
 
     def _ask(
@@ -304,12 +300,6 @@ class Connection(Commands):
         if reason != self.last_error:
             _log.warning("Redis is away (%s); the cache goes on without it and keeps trying", reason)
         self.last_error = reason
-
-
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Nobody waits for this one any more; its error is not news."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def _ask_slowly(wire: Wire, *command: Argument) -> Any:

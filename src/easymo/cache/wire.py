@@ -49,6 +49,7 @@ class Question:
         for future in (self.future, *self.joined):
             if not future.done():
                 future.set_exception(error)
+                future.exception()  # marks it as seen: a caller that has gone is no reason for a log entry
 
 
 class Wire(asyncio.Protocol):
