@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from easymo.cli import load, prove
+from easymo.cli import indexes, load, prove
 
 #: Which extra brings a package that a command imports.
 EXTRA_OF = {
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A promise such as 'P95 287 → 150 ms' is a test: easymo measures your system with and without the change.",
 )
+app.add_typer(indexes.app, name="indexes")
 app.add_typer(load.app, name="load")
 app.command("prove")(prove.prove)
 app.command("evidence")(prove.evidence)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from easymo.indexes.parser import Node, Tree, deparse, parse, words
+from easymo.indexes.parser import Node, Tree, deparse, expression_text, parse, words
 
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: Postgres cuts longer names without an error
 
@@ -54,7 +54,7 @@ def parse_definition(sql: str) -> Definition:
         table=statement.relation.relname,
         keys=tuple(_key(node.index_elem) for node in statement.index_params),
         include=tuple(_element_text(node.index_elem) for node in statement.index_including_params),
-        predicate=_expression_text(statement.where_clause) if statement.HasField("where_clause") else "",
+        predicate=expression_text(statement.where_clause) if statement.HasField("where_clause") else "",
         method=statement.access_method,
         unique=statement.unique,
         nulls_not_distinct=statement.nulls_not_distinct,
@@ -111,13 +111,7 @@ def _key(element: Node) -> Key:
 
 
 def _element_text(element: Node) -> str:
-    return str(element.name) or _expression_text(element.expr)
-
-
-def _expression_text(expression: Node) -> str:
-    tree = parse("select 1")
-    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
-    return deparse(tree).removeprefix("SELECT ")
+    return str(element.name) or expression_text(element.expr)
 
 
 def _option_text(node: Node) -> str:

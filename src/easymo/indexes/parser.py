@@ -3,6 +3,7 @@
 Its type stub names an enum value None, which stops a type checker; so it is loaded without types here, and only here.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -24,8 +25,42 @@ def deparse(tree: Tree) -> str:
     return str(_postgast.deparse(tree))
 
 
+def tokens(sql: str) -> list[Node]:
+    """The tokens of a text with `start` and `end` in bytes, comments left out."""
+    encoded = sql.encode()
+    return [
+        token for token in _postgast.scan(sql).tokens if encoded[token.start : token.start + 2] not in (b"--", b"/*")
+    ]
+
+
 def words(sql: str) -> list[str]:
     """The tokens of a text as they are written, comments left out."""
-    encoded = sql.encode()  # positions count bytes
-    found = [encoded[token.start : token.end].decode() for token in _postgast.scan(sql).tokens]
-    return [word for word in found if not word.startswith(("--", "/*"))]
+    encoded = sql.encode()
+    return [encoded[token.start : token.end].decode() for token in tokens(sql)]
+
+
+def enum_name(message: Node, field: str) -> str:
+    """The name of an enumeration's value, such as AEXPR_IN."""
+    descriptor = message.DESCRIPTOR.fields_by_name[field].enum_type
+    return str(descriptor.values_by_number[getattr(message, field)].name)
+
+
+def descendants(message: Node) -> Iterator[Node]:
+    """A message and everything below it, parents first."""
+    yield message
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for child in value if descriptor.is_repeated else (value,):
+                yield from descendants(child)
+
+
+def of_kind(message: Node, kind: str) -> Iterator[Node]:
+    """The messages of one type, such as ColumnRef, in a tree."""
+    return (node for node in descendants(message) if node.DESCRIPTOR.name == kind)
+
+
+def expression_text(expression: Node) -> str:
+    """An expression as the parser writes it."""
+    tree = parse("select 1")
+    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
+    return deparse(tree).removeprefix("SELECT ")
