@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from easymo.cli import indexes, load, prove
+from easymo.cli import cache, indexes, load, prove
 
 #: Which extra brings a package that a command imports.
 EXTRA_OF = {
@@ -28,6 +28,7 @@ app = typer.Typer(
     help="A promise such as 'P95 287 → 150 ms' is a test: easymo measures your system with and without the change.",
 )
 app.add_typer(indexes.app, name="indexes")
+app.add_typer(cache.app, name="cache")
 app.add_typer(load.app, name="load")
 app.command("prove")(prove.prove)
 app.command("evidence")(prove.evidence)
