@@ -1,0 +1,40 @@
+"""The note's load test against the real platform: in a healthy system no request of the mix is an error."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from easymo.cache import CacheService
+from easymo.embedded import Valkey
+from easymo.load import Job, Stage, run_process
+from tests.operations.processes import address_of, command, end
+
+SCENARIO = Path(__file__).parents[1] / "load" / "services.py"
+
+
+@pytest.mark.slow
+def test_no_request_of_the_mix_is_an_error_and_both_arms_get_the_same_load(database_url: str, valkey: Valkey) -> None:
+    for arguments in (("migrate",), ("sample-data", "--scale", "note", "--seed", "7")):
+        with command(*arguments, DATABASE_URL=database_url) as process:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+    environment = {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "VOICE_SWEEP_INTERVAL_S": "86400"}
+    results = []
+    for enabled in ("false", "true"):
+        with command("serve", "voice-bridge", "--port", "0", REDIS_ENABLED=enabled, **environment) as process:
+            urls, stages = {"": address_of(process)}, [Stage(60, 5)]
+            results.append(run_process(Job(scenario=str(SCENARIO), urls=urls, stages=stages, seed=11, salt=enabled)))
+            end(process)
+    for result in results:
+        assert result.errors == {}
+        assert set(result.statuses) == {"2xx"}
+        assert 0.3 < result.repeat_read_ratio < 0.8
+    without, with_cache = ({name: tally.requests for name, tally in r.per_request.items()} for r in results)
+    assert without == with_cache
+
+    async def cached_lists() -> int:
+        async with CacheService(valkey.url) as cache:
+            return await cache.invalidate_pattern("live-calls:*")
+
+    assert asyncio.run(cached_lists()) > 0, "the cached arm did use the cache"
