@@ -10,8 +10,11 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.proof import accept, evidence
+from easymo.proof.errors import ProofError
 from easymo.proof.evidence import EvidenceError, accept_run, accepted_verdict
+from easymo.proof.history import read_history
 from easymo.proof.prove import gate_exit_code, write_evidence
+from easymo.proof.table import markdown_summary
 from easymo.proof.verdict_file import Mode, VerdictFile
 
 SHOP = Path(__file__).parent / "other_system"
@@ -115,3 +118,31 @@ def test_an_evidence_file_of_another_form_is_refused_in_a_sentence(tmp_path: Pat
     (folder / "verdict.json").write_text('{"schema": 99}')
     with pytest.raises(Exception, match="no verdict of schema 1"):
         accepted_verdict(tmp_path)
+
+
+def test_the_history_shows_every_accepted_run(
+    tmp_path: Path, a_verdict: VerdictFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("2026-01-05", "2026-04-05"):
+        accept_run(tmp_path, run_folder(tmp_path, name, a_verdict), force=False)
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(app, ["history"])
+    assert shown.exit_code == 0
+    assert shown.stdout.index("2026-01-05") < shown.stdout.index("2026-04-05")
+    assert "400/s" in shown.stdout
+    runs = json.loads(CliRunner().invoke(app, ["history", "--json"]).stdout)
+    assert [run["promises"]["impossible"] for run in runs] == ["broken", "broken"]
+
+
+def test_a_damaged_history_names_the_line(tmp_path: Path, a_verdict: VerdictFile) -> None:
+    accept_run(tmp_path, run_folder(tmp_path, "1", a_verdict), force=False)
+    with (tmp_path / evidence.HISTORY).open("a") as file:
+        file.write("{not json\n")
+    with pytest.raises(ProofError, match="line 2 is damaged"):
+        read_history(tmp_path)
+
+
+def test_the_summary_for_a_pull_request_says_why_a_promise_is_open(a_verdict: VerdictFile) -> None:
+    text = markdown_summary(a_verdict)
+    assert "| broken |" in text
+    assert "- the claim of no-errors, which is a long one: P95 287 → ~150 ms: 10 pairs" in text

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from easymo.cli import cache, indexes, load, prove
+from easymo.cli import cache, hpa, indexes, load, prove
 
 #: Which extra brings a package that a command imports.
 EXTRA_OF = {
@@ -30,9 +30,11 @@ app = typer.Typer(
 app.add_typer(indexes.app, name="indexes")
 app.add_typer(cache.app, name="cache")
 app.add_typer(load.app, name="load")
+app.add_typer(hpa.app, name="hpa")
 app.command("prove")(prove.prove)
 app.command("evidence")(prove.evidence)
 app.command("accept")(prove.accept)
+app.command("history")(prove.history)
 
 
 @app.callback()

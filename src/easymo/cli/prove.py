@@ -27,6 +27,7 @@ def prove(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 1 when a promise is broken, 4 when one is inconclusive.")
     ] = False,
+    summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as Markdown too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json instead of the table.")] = False,
 ) -> None:
     """Measure the system without and with its treatments, under the same load, and judge every promise.
@@ -37,7 +38,7 @@ def prove(
     """
     from easymo.proof import prove as proof
     from easymo.proof.errors import ProofError
-    from easymo.proof.table import terminal_table
+    from easymo.proof.table import markdown_summary, terminal_table
 
     try:
         result, folder = proof.prove(acceptance, out, quick=quick, scale=scale)
@@ -45,6 +46,8 @@ def prove(
         _fail(str(error), error.exit_code)
     except proof.Stopped as stop:
         _fail(str(stop), 128 + stop.number)
+    if summary is not None:
+        summary.write_text(markdown_summary(result), encoding="utf-8")
     if as_json:
         sys.stdout.write((folder / "verdict.json").read_text(encoding="utf-8"))
     else:
@@ -110,6 +113,31 @@ def accept(
     else:
         Console().print(acceptance_table.terminal_table(rows))
     raise typer.Exit(acceptance_table.exit_code(rows))
+
+
+def history(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
+) -> None:
+    """Every accepted run in one table and chart: what was kept, and how the capacities went.
+
+    Example: easymo history
+    """
+    from easymo.proof import history as accepted
+    from easymo.proof.errors import ProofError
+
+    try:
+        runs = accepted.read_history(Path())
+    except ProofError as error:
+        _fail(str(error), error.exit_code)
+    if as_json:
+        from msgspec.json import encode
+
+        sys.stdout.write(encode(runs).decode() + "\n")
+        return
+    console = Console()
+    console.print(accepted.terminal_table(runs))
+    for line in accepted.capacity_lines(runs):
+        console.print(line, highlight=False, markup=False)
 
 
 def _shown(folder: Path) -> Path:
