@@ -86,7 +86,7 @@ class Template:
             )
         return tuple([text_of(argument) for argument in (*arguments, *[named[name] for name in names])])
 
-    def render(self, texts: tuple[str, ...]) -> str:
+    def render(self, texts: tuple[object, ...]) -> str:
         """The key for texts made by `texts`."""
         return self.format % texts
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -12,6 +13,8 @@ from easymo.cache.key import Template, escape_glob, text_of
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
+
+_PLAIN_KINDS: Final = frozenset({int, UUID})
 
 Ttl = Duration | Callable[[Any], Duration]
 """How long a value is fresh; a function chooses it from the value just loaded."""
@@ -22,7 +25,7 @@ class Key(msgspec.Struct, frozen=True):
 
     key: str
     strategy: "Strategy"
-    texts: tuple[str, ...] = ()
+    texts: tuple[object, ...] = ()
 
     def __str__(self) -> str:
         return self.key
@@ -74,6 +77,8 @@ class Strategy:
     hard_timeout: Duration | None = None
     _template: Template = field(init=False, repr=False, compare=False)
     _single: bool = field(init=False, repr=False, compare=False)
+    _prefix: str = field(init=False, repr=False, compare=False)
+    _suffix: str = field(init=False, repr=False, compare=False)
     _tag_templates: tuple[tuple[Template, tuple[int, ...]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +90,8 @@ class Strategy:
         template = Template(self.key)
         object.__setattr__(self, "_template", template)
         object.__setattr__(self, "_single", len(template.fields) == 1)
+        object.__setattr__(self, "_prefix", template.prefix)
+        object.__setattr__(self, "_suffix", template.suffix)
         object.__setattr__(self, "_tag_templates", tuple(self._tag_template(tag) for tag in self.tags))
 
     def _tag_template(self, tag: str) -> tuple[Template, tuple[int, ...]]:
@@ -96,17 +103,14 @@ class Strategy:
 
     def __call__(self, *arguments: object, **named: object) -> Key:
         """The key for these fields. Different arguments never share one (see `text_of`)."""
-        template = self._template
         if self._single and len(arguments) == 1 and not named:
             argument = arguments[0]
-            # The two commonest kinds of id need no escaping; everything else takes the general way.
-            if argument.__class__ is int or (argument.__class__ is str and argument.isalnum()):
-                text = f"{argument}"
-            else:
-                text = text_of(argument)
-            return Key(f"{template.prefix}{text}{template.suffix}", self, (text,))
-        texts = template.texts(arguments, named)
-        return Key(template.render(texts), self, texts)
+            kind = argument.__class__
+            # The commonest kinds of id have nothing to escape; everything else takes the general way.
+            if kind in _PLAIN_KINDS or (kind is str and argument.isalnum()):  # type: ignore[attr-defined]
+                return Key(f"{self._prefix}{argument}{self._suffix}", self, arguments)
+        texts = self._template.texts(arguments, named)
+        return Key(self._template.render(texts), self, texts)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ class Strategy:
         """Whether some call of `other` makes a key of this strategy (their templates differ in field names only)."""
         return self._template.format == other._template.format
 
-    def tags_of(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+    def tags_of(self, texts: tuple[object, ...]) -> tuple[str, ...]:
         """The tags of the value whose fields have these texts."""
         return tuple(template.render(tuple(texts[i] for i in places)) for template, places in self._tag_templates)
 
