@@ -1,0 +1,195 @@
+"""What each metric of an autoscaler shows while demand is replayed: from the demand, a trace of its own, or nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from easymo.hpa.errors import HpaError
+from easymo.hpa.fleet import Fleet
+from easymo.hpa.replicas import PodLoad, Proposal, Tolerance, average_value, total_average_value, total_value
+from easymo.hpa.replicas import utilization as of_utilization
+from easymo.hpa.spec import Hpa, Metric
+from easymo.trace.series import Series
+
+
+class Constant(Struct, frozen=True):
+    """A metric that each pod shows whatever the load, in percent of its request: a heap that does not shrink."""
+
+    percent: float
+
+
+Values = Series | Literal["demand"]
+Source = Values | Constant | Literal["failing"]
+"""Where a metric gets its values: a series of its own, a constant, the demand itself, or an API that never answers."""
+
+NORMAL_REQUEST_M = 1000
+"""Request of a pod when only the share of it that is used is known."""
+
+
+class View:
+    """What the metrics API would show at one sync: samples are those of ``sample_s``."""
+
+    __slots__ = ("arriving", "current", "fleet", "now", "sample_s", "served_per_pod", "window_s")
+
+    def __init__(self, fleet: Fleet, window_s: float) -> None:
+        self.fleet, self.window_s = fleet, window_s
+        self.now = self.sample_s = self.arriving = self.served_per_pod = 0.0
+        self.current = 0
+
+
+Signal = Callable[[View], Proposal | None]
+"""The proposal of one metric at a sync; None when it has no value."""
+
+
+def signals(
+    hpa: Hpa,
+    sources: Mapping[str, Source],
+    *,
+    capacity: float,
+    full_percent: float,
+    tolerance: Tolerance,
+    requests_m: Mapping[str, int] | None = None,
+) -> tuple[dict[str, Signal], list[str]]:
+    """A signal per metric of ``hpa`` in the order of its spec, and a note for each metric that is left out.
+
+    ``sources`` overrides by metric name what is derived from the demand: cpu is the served share of ``capacity`` times
+    ``full_percent`` of the request, and a metric with ``request`` in its name is the request rate. ``requests_m`` are a
+    pod's requests by resource, needed for a resource that has a series.
+
+    Raises:
+        HpaError: for a metric that has no source, and for a source that no metric has.
+    """
+    known = {metric.name for metric in hpa.metrics}
+    if unknown := sorted(set(sources) - known):
+        raise HpaError(f"{hpa.name} has no metric {unknown[0]!r}. Its metrics: {', '.join(sorted(known))}.")
+    found: dict[str, Signal] = {}
+    notes: list[str] = []
+    scale = full_percent / 100 * NORMAL_REQUEST_M / capacity
+    for metric in hpa.metrics:
+        source = sources.get(metric.name)
+        if source == "failing":
+            found[metric.name] = _failing
+        elif metric.type in ("Resource", "ContainerResource"):
+            if metric.name != "cpu" and source is None:
+                notes.append(_left_out(metric))
+                continue
+            if metric.target != "Utilization" and not (isinstance(source, Series) or source == "demand"):
+                raise HpaError(
+                    f"{hpa.name}: {metric.name} has an averageValue, which a share of a request does not tell. "
+                    f"Give it a series: --metric {metric.name}=SERIES."
+                )
+            use, request_m = _resource(
+                hpa, metric, source, lambda view: int(view.served_per_pod * scale), requests_m or {}
+            )
+            found[metric.name] = _resource_signal(hpa, metric, use, request_m, tolerance)
+        elif isinstance(source, Constant) or (source is None and "request" not in metric.name):
+            raise HpaError(
+                f"{hpa.name}: nothing tells the metric {metric.name!r}. Say --metric {metric.name} when the trace "
+                f"holds it, --metric {metric.name}=SERIES for a series of the trace, or {metric.name}=failing."
+            )
+        else:
+            found[metric.name] = _custom(metric, source or "demand", tolerance)
+    if not found:
+        raise HpaError(f"{hpa.name}: every metric is left out, so nothing would move it. Give one a source: --metric.")
+    return found, notes
+
+
+def _resource(
+    hpa: Hpa,
+    metric: Metric,
+    source: Values | Constant | None,
+    share: Callable[[View], int],
+    requests_m: Mapping[str, int],
+) -> tuple[Callable[[View], int], int]:
+    """Use of each serving pod in thousandths, and its request; where that is unknown, both are shares of it."""
+    if source is None:
+        return share, NORMAL_REQUEST_M
+    if isinstance(source, Constant):
+        steady_m = round(source.percent * NORMAL_REQUEST_M / 100)
+        return lambda view: steady_m, NORMAL_REQUEST_M
+    request_m = requests_m.get(metric.name, 0)
+    if metric.target == "Utilization" and request_m <= 0:
+        raise HpaError(
+            f"{hpa.name}: the {metric.name} request of {hpa.target_kind} {hpa.target_name} is not known. Give its "
+            "manifest too, so that the trace's values become a utilization."
+        )
+    return _per_pod(source, shared=metric.name == "cpu"), request_m
+
+
+def _resource_signal(
+    hpa: Hpa, metric: Metric, use: Callable[[View], int], request_m: int, tolerance: Tolerance
+) -> Signal:
+    if metric.target == "Utilization":
+        return lambda view: _of(of_utilization, _load(view, use(view), request_m, metric.name), metric, view, tolerance)
+    return lambda view: _of(average_value, _load(view, use(view), 0, metric.name), metric, view, tolerance)
+
+
+def _left_out(metric: Metric) -> str:
+    return (
+        f"{metric.name} is left out, since requests/s do not tell it: --metric {metric.name}=60% holds it at a share "
+        f"of the request, --metric {metric.name}=SERIES replays a series."
+    )
+
+
+def _custom(metric: Metric, source: Values, tolerance: Tolerance) -> Signal:
+    if metric.type == "Pods":
+        use = _per_pod(source, shared=True)
+        return lambda view: _of(average_value, _load(view, use(view), 0, None), metric, view, tolerance)
+    total = _total(source)
+    if metric.target == "AverageValue":
+        return lambda view: total_average_value(total(view), metric.amount, view.current, tolerance)
+    return lambda view: total_value(total(view), metric.amount, view.current, view.fleet.serving, tolerance)
+
+
+def _failing(view: View) -> None:
+    return None
+
+
+def _total(source: Values) -> Callable[[View], int]:
+    """Thousandths of the whole: what arrives, not what is served."""
+    if source == "demand":
+        return lambda view: round(view.arriving * 1000)
+    return lambda view: round(source.at(view.sample_s) * 1000)
+
+
+def _per_pod(source: Values, *, shared: bool) -> Callable[[View], int]:
+    """Thousandths per serving pod; a series that is not ``shared`` already is per pod."""
+    if source == "demand":
+        return lambda view: int(view.served_per_pod * 1000)
+    if shared:
+        return lambda view: int(source.at(view.sample_s) * 1000 / max(view.fleet.serving, 1))
+    return lambda view: int(source.at(view.sample_s) * 1000)
+
+
+def _load(view: View, use_m: int, request_m: int, resource: str | None) -> PodLoad | None:
+    """What the pods' samples add up to; None when no pod that counts has one."""
+    fleet = view.fleet
+    ready = samples = fleet.mature
+    usage_m = use_m * ready
+    unready = 0
+    missing: tuple[int, ...] = ()
+    for batch in fleet.young:
+        state = batch.state(resource, view.now, view.sample_s, view.window_s)
+        if state == "ready":
+            ready += batch.count
+            samples += batch.count
+            if view.sample_s >= batch.ready_s:
+                usage_m += use_m * batch.count
+        elif state == "unready":
+            unready += batch.count
+        elif state == "missing":
+            missing += (request_m,) * batch.count
+    if samples == 0:
+        return None
+    return PodLoad(ready, samples, usage_m, request_m * samples, unready, request_m * unready, missing)
+
+
+def _of(
+    calculate: Callable[[PodLoad, int, int, Tolerance], Proposal],
+    load: PodLoad | None,
+    metric: Metric,
+    view: View,
+    tolerance: Tolerance,
+) -> Proposal | None:
+    return None if load is None else calculate(load, metric.amount, view.current, tolerance)

@@ -1,0 +1,144 @@
+"""Traces from files: what is read, and what is refused with its line and what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from easymo.trace import SHAPES, Series, TraceError, read_trace, shape
+
+
+def write(folder: Path, text: str, name: str = "trace.csv") -> Path:
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def refused(folder: Path, text: str, *words: str, **options: bool) -> TraceError:
+    with pytest.raises(TraceError) as caught:
+        read_trace(write(folder, text), **options)
+    for word in ("trace.csv", *words):
+        assert word in str(caught.value)
+    return caught.value
+
+
+def regular(rows: int, skip: range = range(0)) -> str:
+    return "time,value\n" + "".join(f"{15 * i},{i}\n" for i in range(rows) if i not in skip)
+
+
+def test_unix_seconds_and_iso_times_are_the_same_moment(tmp_path: Path) -> None:
+    numbers = read_trace(write(tmp_path, "time,value\n1764000000,5\n1764000015,7\n"))
+    texts = read_trace(write(tmp_path, "time,value\n2025-11-24T16:00:00Z,5\n2025-11-24 16:00:15,7\n"))
+    zoned = read_trace(write(tmp_path, "value,time\n5,2025-11-24T18:00:00+02:00\n7,2025-11-24T18:00:15+02:00\n"))
+    assert numbers == texts == zoned == {"": Series((1764000000.0, 1764000015.0), (5.0, 7.0))}
+
+
+def test_a_series_column_makes_one_series_per_name(tmp_path: Path) -> None:
+    found = read_trace(write(tmp_path, "time,value,series\n0,1,voice\n0,9,video\n15,2,voice\n15,8,video\n"))
+    assert found == {"voice": Series((0, 15), (1, 2)), "video": Series((0, 15), (9, 8))}
+
+
+def test_a_value_holds_until_the_next_row_and_the_last_as_long_as_the_one_before() -> None:
+    series = Series((0.0, 10.0, 40.0), (1.0, 2.0, 3.0))
+    assert [series.at(t) for t in (-5, 0, 9.9, 10, 39, 40, 99)] == [1, 1, 1, 2, 2, 3, 3]
+    assert series.end_s == 70
+    assert [tuple(span) for span in series.spans()] == [(0, 10, 1), (10, 40, 2), (40, 70, 3)]
+
+
+def test_a_trace_by_hand_may_have_steps_of_any_length(tmp_path: Path) -> None:
+    found = read_trace(write(tmp_path, "time,value\n0,1\n600,2\n660,1\n9000,1\n"))
+    assert found[""].at(5000) == 1
+
+
+def test_a_gap_in_a_regular_trace_is_refused_with_its_line(tmp_path: Path) -> None:
+    error = refused(tmp_path, regular(40, skip=range(20, 24)), "every 15 s", "285 s and 360 s", "--hold-gaps")
+    assert error.place == 22
+    held = read_trace(write(tmp_path, regular(40, skip=range(20, 24))), hold_gaps=True)
+    assert held[""].at(15 * 22) == 19
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "word"),
+    [
+        ("time,value\n0,1\n15,-3\n", 3, "never negative"),
+        ("time,value\n0,1\n15,NaN\n", 3, "no amount of demand"),
+        ("time,value\n0,1\n15,inf\n", 3, "no amount of demand"),
+        ("time,value\n0,1\n30,2\n15,2\n", 4, "Sort its rows"),
+        ("time,value\n0,1\n15,2\n15,2\n", 4, "twice"),
+        ("time,value\n0,1\n15,\n", 3, "Fill the gap"),
+        ("time,value\n0,1\nyesterday,2\n", 3, "ISO 8601"),
+        ("time,value\nnan,1\n15,2\n", 2, "ISO 8601"),
+        ("zeit,wert\n0,1\n", 1, "time,value"),
+        ("time,value\n", 1, "no row"),
+        ("time,value\n0,1\n", 2, "fewer than two rows"),
+        ("", None, "it is empty"),
+        (" \n\n", None, "it is empty"),
+    ],
+)
+def test_bad_rows_are_refused_with_their_line(tmp_path: Path, text: str, place: int | None, word: str) -> None:
+    assert refused(tmp_path, text, word).place == place
+
+
+def test_a_file_that_is_not_there_and_one_that_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="cannot be read"):
+        read_trace(tmp_path / "nothing.csv")
+    binary = tmp_path / "trace.csv"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TraceError, match="cannot be read"):
+        read_trace(binary)
+
+
+def prometheus(*series: tuple[dict[str, str], list[list[object]]]) -> str:
+    result = [{"metric": labels, "values": values} for labels, values in series]
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+
+def test_an_answer_of_prometheus_is_read(tmp_path: Path) -> None:
+    found = read_trace(write(tmp_path, prometheus(({"job": "web"}, [[0, "1.5"], [15, "2"]]))))
+    assert found == {"": Series((0, 15), (1.5, 2))}
+
+
+def test_several_series_are_named_by_the_labels_in_which_they_differ(tmp_path: Path) -> None:
+    values: list[list[object]] = [[0, "1"], [15, "2"]]
+    text = prometheus(({"job": "web", "service": "voice"}, values), ({"job": "web", "service": "video"}, values))
+    assert list(read_trace(write(tmp_path, text))) == ["voice", "video"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "query_range"),
+        ('{"status": "error", "error": "parse error", "data": {}}', "parse error"),
+        ('{"status": "success", "data": {"resultType": "vector", "result": []}}', "not a matrix"),
+        ('{"status": "success", "data": {"resultType": "matrix", "result": []}}', "found nothing"),
+        (prometheus(({}, [[0, "1"], [15, "NaN"]])), "result[0].values[1]"),
+        (prometheus(({}, [[0, "1"], [15]])), "no [time, value]"),
+        (prometheus(({"a": "1"}, [[0, "1"], [9, "1"]]), ({"a": "1"}, [[0, "1"], [9, "1"]])), "Sum them"),
+    ],
+)
+def test_a_bad_answer_of_prometheus_is_refused(tmp_path: Path, text: str, word: str) -> None:
+    refused(tmp_path, text, word)
+
+
+LINE = '10.0.0.1 - ann [24/Nov/2026:08:{:02}:{:02} +0000] "GET /calls HTTP/1.1" 200 512 "-" "curl"\n'
+
+
+def test_an_access_log_is_counted_into_requests_per_second(tmp_path: Path) -> None:
+    lines = [LINE.format(0, 1)] * 30 + [LINE.format(0, 31)] * 3 + [LINE.format(0, 2)] * 15
+    found = read_trace(write(tmp_path, "".join(lines), "access.log"))
+    assert found[""].values == (3.0, 0.0, 0.2)
+
+
+def test_a_line_that_is_none_of_an_access_log_is_refused_with_its_number(tmp_path: Path) -> None:
+    assert refused(tmp_path, LINE.format(0, 1) + "\n" + "segfault\n", "combined").place == 3
+    refused(tmp_path, LINE.format(0, 1) * 3, "longer piece")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape_stays_between_base_and_peak_and_reaches_both(name: str) -> None:
+    series = shape(name, 20.0, 300.0)
+    assert min(series.values) == pytest.approx(20.0)
+    assert max(series.values) == pytest.approx(300.0)
+    assert series.start_s == 0
+    assert series.end_s in (3600, 4 * 3600, 24 * 3600)
