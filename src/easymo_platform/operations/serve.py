@@ -36,6 +36,8 @@ LISTENING = "listening"
 
 SERVICES: Mapping[str, ServiceEntry] = {
     "voice-bridge": ServiceEntry("easymo_platform.voice_bridge.app", 4405, "/analytics/live-calls?limit=5"),
+    "video-orchestrator": ServiceEntry("easymo_platform.video_orchestrator.app", 4006, "/render?limit=5"),
+    "video-worker": ServiceEntry("easymo_platform.video_orchestrator.worker_app", 4007, "/health/ready"),
 }
 
 

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -81,12 +82,14 @@ async def run(
         await _command(environ, stop, "sample-data", "--scale", scale, "--seed", str(options.seed))
     if stop.is_set():
         return
-    async with _services(environ, options) as services:
-        await _supervise(services, database, redis_url, stop)
+    with tempfile.TemporaryDirectory(prefix="easymo-render-") as folder:
+        environ.setdefault("RENDER_DIR", folder)
+        async with _services(environ, options) as services:
+            await _supervise(services, database, redis_url, environ["RENDER_DIR"], stop)
 
 
 async def _supervise(
-    services: list[Service], database: DatabaseServer, redis_url: str | None, stop: asyncio.Event
+    services: list[Service], database: DatabaseServer, redis_url: str | None, renders: str, stop: asyncio.Event
 ) -> None:
     """Say when all are ready, go on until ``stop``, then end them."""
     endings: dict[asyncio.Task[Any], Service] = {asyncio.create_task(service.follow()): service for service in services}
@@ -99,7 +102,7 @@ async def _supervise(
             for task in done & endings.keys():
                 raise endings[task].stopped()
             if ready in done:
-                _print_addresses(database.url, redis_url, services)
+                _print_addresses(database.url, redis_url, renders, services)
             database.check()
     finally:
         stopping.cancel()
@@ -178,8 +181,9 @@ async def _is_empty(database_url: str) -> bool:
         await connection.close()
 
 
-def _print_addresses(database_url: str, redis_url: str | None, services: list[Service]) -> None:
+def _print_addresses(database_url: str, redis_url: str | None, renders: str, services: list[Service]) -> None:
     lines = [f"Postgres       {database_url}", f"Redis/Valkey   {redis_url or 'off (REDIS_ENABLED=false)'}"]
+    lines += [f"Render files   {renders} (clips go into its folder media; RENDER_DIR names another)"]
     for service in services:
         url = service.url.result()
         lines += [f"{service.name:<14} {url}"]
