@@ -1,12 +1,12 @@
 """The service and a worker in this process, and plans to try them with."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-from litestar import Litestar
 
 from easymo_platform.video_orchestrator import app, worker_app
 from easymo_platform.video_orchestrator.worker import Worker
@@ -26,15 +26,9 @@ async def video_orchestrator(environ: Mapping[str, str]) -> AsyncIterator[httpx.
 @asynccontextmanager
 async def worker(environ: Mapping[str, str]) -> AsyncIterator[Worker]:
     """A worker that works only when the test says so."""
-    async with _connected(worker_app.create(environ)) as application:
-        yield application.state.service
-
-
-@asynccontextmanager
-async def _connected(application: Litestar) -> AsyncIterator[Litestar]:
-    application.state.service._folder.prepare()
+    application = worker_app.create(environ)
     async with application.state.runtime.connected():
-        yield application
+        yield application.state.service
 
 
 def shot(src: str = "blue.mp4", duration: float = 1.0, **fields: Any) -> dict[str, Any]:
@@ -48,7 +42,12 @@ def scene(order: int = 0, *shots: dict[str, Any], **fields: Any) -> dict[str, An
 def plan(*scenes: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A plan at 320 × 180 with one scene of a second if none is given."""
     size = {"width": 320, "height": 180}
-    start = {"id": "plan", "safeZonePresetId": "safe-top", "outputPath": "film.mp4", "scenes": list(scenes) or [scene()]}
+    start = {
+        "id": "plan",
+        "safeZonePresetId": "safe-top",
+        "outputPath": "film.mp4",
+        "scenes": list(scenes) or [scene()],
+    }
     return start | size | fields
 
 
@@ -69,6 +68,21 @@ async def queued(client: httpx.AsyncClient, document: Any, **options: Any) -> st
 async def job_of(client: httpx.AsyncClient, job_id: str) -> Any:
     """The job as the service shows it."""
     return (await client.get(f"/render/{job_id}")).json()
+
+
+async def over(client: httpx.AsyncClient, working: Worker, job_id: str) -> Any:
+    """Work until the job is over. Returns it."""
+    async with asyncio.timeout(60):
+        while (job := await job_of(client, job_id))["status"] in ("queued", "running"):
+            await working.work()
+    return job
+
+
+async def until(true: Callable[[], Awaitable[object]], within_s: float = 30) -> None:
+    """Ask again and again until the answer is true; TimeoutError if it is not within the time."""
+    async with asyncio.timeout(within_s):
+        while not await true():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0)
 
 
 def left_in(root: Path) -> list[str]:

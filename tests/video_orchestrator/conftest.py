@@ -1,13 +1,13 @@
 """video-orchestrator on a real Postgres, with clips that ffmpeg itself has made."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from easymo_platform.operations.migrate import MIGRATIONS
-from tests.video_orchestrator.clips import make_clips
+from tests.video_orchestrator.clips import FFMPEG, make_clips
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,23 @@ def environ(database: object, database_url: str, root: Path) -> dict[str, str]:
     return {
         "DATABASE_URL": database_url,
         "REDIS_ENABLED": "false",
+        "AUTH_DISABLED": "true",
         "DATABASE_POOL_SIZE": "3",
+        "AUTH_DISABLED": "true",
         "RENDER_DIR": str(root),
         "RENDER_LEASE_S": "1",
     }
+
+
+@pytest.fixture
+def ffmpeg_that(tmp_path: Path) -> Callable[[str], str]:
+    """An ffmpeg that does something else first, in shell: `exec "$FFMPEG" "$@"` follows, -version always works."""
+
+    def write(script: str) -> str:
+        path = tmp_path / "ffmpeg"
+        asked = f'[ "$1" = -version ] && exec "{FFMPEG}" -version'
+        path.write_text(f'#!/bin/sh\n{asked}\nFFMPEG="{FFMPEG}"\n{script}\nexec "$FFMPEG" "$@"\n')
+        path.chmod(0o755)
+        return str(path)
+
+    return write

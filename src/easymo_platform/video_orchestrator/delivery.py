@@ -40,10 +40,10 @@ def deliver(path: Path, version: str, request: Mapping[str, str], *, body: bool)
     if etag in asked or "*" in asked:
         return Response(b"", status_code=304, headers=headers)
     wanted = request.get("range", "") if request.get("if-range", etag) == etag else ""
-    begin, end = _span(wanted, stat.st_size) or (0, stat.st_size)
-    status = 200
-    if (begin, end) != (0, stat.st_size) or _RANGE.fullmatch(wanted):
-        status = 206
+    span = _span(wanted, stat.st_size)
+    begin, end = span or (0, stat.st_size)
+    status = 206 if span else 200
+    if span:
         headers["content-range"] = f"bytes {begin}-{end - 1}/{stat.st_size}"
     headers["content-length"] = str(end - begin)
     if not body:

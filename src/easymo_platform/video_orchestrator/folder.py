@@ -13,6 +13,7 @@ from hashlib import blake2b, file_digest
 from pathlib import Path
 from uuid import UUID
 
+from easymo_platform.runtime.settings import SettingsError
 from easymo_platform.video_orchestrator.errors import RenderError
 from easymo_platform.video_orchestrator.model import is_confined
 
@@ -29,9 +30,12 @@ class WorkFolder:
         self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def prepare(self) -> None:
-        """Make the directories. Raises :class:`OSError` where that is not allowed."""
-        for directory in (self.media, self._cache, self._tmp, self._outputs):
-            directory.mkdir(parents=True, exist_ok=True)
+        """Make the directories. Raises :class:`SettingsError` where that is not possible."""
+        try:
+            for directory in (self.media, self._cache, self._tmp, self._outputs):
+                directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError([f"RENDER_DIR cannot be used as a work folder: {error}."]) from error
 
     def source(self, name: str) -> Path:
         """The file that a plan calls ``name``. Raises :class:`RenderError` unless it is one, and inside ``media``."""
@@ -84,9 +88,12 @@ class WorkFolder:
     def publish(self, path: Path, job_id: UUID, name: str) -> str:
         """Make ``path`` the job's output. Returns its path below the root. What was published once is not replaced."""
         output = self._outputs / str(job_id) / name
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            os.link(path, output)
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.link(path, output)
+        except OSError as error:
+            raise RenderError(f"The output cannot be stored: {error.strerror}.", retry=True) from error
         return str(output.relative_to(self.root))
 
     def withdraw(self, job_id: UUID) -> None:

@@ -48,7 +48,6 @@ class Worker:
 
         A defect that ends the work ends the process: a worker that renders nothing must not look alive.
         """
-        self._folder.prepare()
         task = asyncio.create_task(self._work_until_stopped(), name="render-worker")
         task.add_done_callback(lambda _: None if self._stop.is_set() else signal.raise_signal(signal.SIGTERM))
         try:

@@ -20,7 +20,7 @@ def create(environ: Mapping[str, str]) -> Litestar:
     """The worker as the environment describes it.
 
     Raises:
-        SettingsError: when a variable is missing or malformed, or there is no ffmpeg.
+        SettingsError: when a variable is missing or malformed, or there is no ffmpeg or no work folder.
     """
     settings = read_settings(VideoSettings, environ)
     runtime = Runtime.of("video-worker", settings, QUERIES)
@@ -32,5 +32,7 @@ def create(environ: Mapping[str, str]) -> Litestar:
         buckets=SECONDS_BUCKETS,
     )
     store = JobStore(runtime.database, jobs_total(runtime), runtime.service)
-    worker = Worker(store, WorkFolder(settings.folder), settings, seconds)
+    folder = WorkFolder(settings.folder)
+    folder.prepare()
+    worker = Worker(store, folder, settings, seconds)
     return create_app(runtime, (), worker, worker.running)
