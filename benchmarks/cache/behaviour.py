@@ -119,7 +119,8 @@ async def stale_after_delete(url: str, name: str, trials: int) -> int:
         version = 2
         await peer.delete(key)
         await first
-        stale += await peer.get_or_set(key, load, 60) != 2
+        served = await peer.get_or_set(key, load, 60)
+        stale += served != 2
 
     for start in range(0, trials, 20):
         await asyncio.gather(*[trial(number) for number in range(start, min(start + 20, trials))])

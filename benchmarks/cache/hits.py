@@ -73,6 +73,7 @@ async def redis_hits(url: str, names: list[str], rounds: int, duration_s: float,
             await peer.open(url)
             for i in range(KEYS):
                 await peer.put(f"k{i}")
+            await fifty_callers_per_s(peer.get, duration_s / 3)  # makes the connections of its pool
             await one_caller_us(peer.get, rounds // 5)
             gc.collect()
             alone[name].append(await one_caller_us(peer.get, rounds))

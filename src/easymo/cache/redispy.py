@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 import redis.asyncio as redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -80,6 +80,10 @@ class RedisPyStore(UntrackedCommands):
             with suppress(asyncio.CancelledError, RedisError, OSError):
                 await task
         await self._client.aclose()
+        pool = getattr(self._client, "connection_pool", None)
+        if isinstance(pool, SentinelConnectionPool):
+            for sentinel in pool.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
     async def _send(self, *command: Argument, parse: Callable[[Any], Any] | None = None) -> Any:
         if not self.connected:
