@@ -3,17 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from easymo.hpa.errors import HpaError
-from easymo.hpa.manifests import Document, hpa_of, read_documents, workload_of
+from easymo.hpa.manifests import Document, read_documents
 from easymo.hpa.problems import accepted_autoscalers
-from easymo.hpa.quantity import milli
 from easymo.hpa.signals import Constant, Source
-from easymo.hpa.spec import Hpa
+from easymo.hpa.spec import Hpa, hpa_from
+from easymo.hpa.workload import workload_of
 from easymo.trace.series import Series
 
 
@@ -40,22 +39,9 @@ def read_autoscalers(paths: Sequence[Path], names: Sequence[str] = ()) -> list[S
 
 
 def _scaled(document: Document, documents: Sequence[Document]) -> Scaled:
-    workload = workload_of(documents, document)
-    return Scaled(document, hpa_of(document), {} if workload is None else pod_requests_m(workload))
-
-
-def containers_of(workload: Document) -> list[dict[str, Any]]:
-    """The containers that run all the time: the regular ones and the init containers that are restarted."""
-    spec = ((workload.content.get("spec") or {}).get("template") or {}).get("spec") or {}
-    staying = [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
-    return [*(spec.get("containers") or []), *staying]
-
-
-def pod_requests_m(workload: Document) -> dict[str, int]:
-    """Requests of one pod by resource; a resource that one container does not request is left out."""
-    requests = [((c.get("resources") or {}).get("requests") or {}) for c in containers_of(workload)]
-    shared = set.intersection(*(set(one) for one in requests)) if requests else set()
-    return {name: sum(milli(one[name]) for one in requests) for name in shared}
+    workload = workload_of(document, documents)
+    requests_m = {} if workload is None else {name: workload.request_m(name) or 0 for name in ("cpu", "memory")}
+    return Scaled(document, hpa_from(document.content), requests_m)
 
 
 def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:

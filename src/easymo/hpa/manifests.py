@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from easymo.hpa import kustomize
 from easymo.hpa.errors import ManifestError
-from easymo.hpa.spec import Hpa, hpa_from
 
 Field = tuple[str | int, ...]
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -28,6 +27,8 @@ class Document(Struct, frozen=True):
     path: str
     content: dict[str, Any]
     lines: dict[Field, int]
+    source: str = ""
+    """The text that the object was read from, for what its comments say."""
     prefix: Field = ()
 
     @property
@@ -99,13 +100,17 @@ def parse(path: str, text: str) -> list[Document]:
     """
     found: list[Document] = []
     loader = yaml.SafeLoader(text)
+    begins = 0
     try:
         while loader.check_node():
             node = loader.get_node()
+            assert node is not None  # check_node() said so
             content = loader.construct_document(node)
             lines = dict(_lines(path, node, ()))
+            source = text[begins : node.end_mark.index]
+            begins = node.end_mark.index
             if content is not None:
-                found.extend(_objects(path, content, lines))
+                found.extend(_objects(path, content, lines, source))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ManifestError(path, line, f"not valid YAML: {error.problem}. Mend it first.") from error
@@ -116,14 +121,14 @@ def parse(path: str, text: str) -> list[Document]:
     return found
 
 
-def _objects(path: str, content: Any, lines: dict[Field, int]) -> Iterator[Document]:
+def _objects(path: str, content: Any, lines: dict[Field, int], source: str) -> Iterator[Document]:
     if not isinstance(content, dict) or not isinstance(content.get("kind"), str) or "apiVersion" not in content:
         raise ManifestError(path, lines[()], "this is no Kubernetes object: apiVersion or kind is missing.")
     if content["kind"] == "List":
         for index, item in enumerate(content.get("items") or []):
-            yield Document(path, item, lines, ("items", index))
+            yield Document(path, item, lines, source, ("items", index))
     else:
-        yield Document(path, content, lines)
+        yield Document(path, content, lines, source)
 
 
 def _lines(path: str, node: Any, field: Field) -> Iterator[tuple[Field, int]]:
@@ -158,17 +163,3 @@ def autoscalers(documents: Sequence[Document]) -> list[Document]:
             why = _OLD_VERSIONS.get(str(version), "no Kubernetes has it. Write autoscaling/v2")
             raise ManifestError(document.path, document.line("apiVersion"), f"apiVersion {version}: {why}.")
     return found
-
-
-def hpa_of(document: Document) -> Hpa:
-    """The autoscaler of a ``document`` without errors; the caller has checked it."""
-    return hpa_from(document.content)
-
-
-def workload_of(documents: Sequence[Document], hpa: Document) -> Document | None:
-    """What ``hpa`` scales, if it is among ``documents``."""
-    ref = (hpa.content.get("spec") or {}).get("scaleTargetRef") or {}
-    for document in documents:
-        if (document.kind, document.name) == (ref.get("kind"), ref.get("name")):
-            return document
-    return None

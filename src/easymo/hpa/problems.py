@@ -10,6 +10,14 @@ from easymo.hpa.schema import DEFAULT_VERSION, schema_problem
 from easymo.hpa.validation import validate
 
 
+_IS = {
+    "Required": "is missing",
+    "Invalid": "is invalid",
+    "NotSupported": "is not supported",
+    "Forbidden": "is forbidden here",
+}
+
+
 class Problem(NamedTuple):
     """What is refused, at which line, and whether the schema (rule ``schema``) or the server's own check refuses it."""
 
@@ -29,7 +37,7 @@ def problems(document: Document, version: str = DEFAULT_VERSION) -> Iterator[Pro
         metadata = {"namespace": "default", **document.content.get("metadata", {})}
         stored = {**document.content, "metadata": metadata, "spec": default_spec(document.content["spec"])}
         for error in validate(stored):
-            yield Problem("api-server", document.line(error.field), f"{error.field}: {error.detail}")
+            yield Problem("api-server", document.line(error.field), f"{error.field} {_IS[error.type]}: {error.detail}")
 
 
 def accepted_autoscalers(documents: Sequence[Document]) -> list[Document]:

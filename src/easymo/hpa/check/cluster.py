@@ -1,0 +1,93 @@
+"""What the rules look at: the objects of a cluster as files describe them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from easymo.hpa.manifests import Document
+from easymo.hpa.schema import DEFAULT_VERSION
+from easymo.hpa.spec import Hpa, hpa_from
+from easymo.hpa.workload import Workload, workload_of, workloads
+
+
+class Severity(StrEnum):
+    """An error keeps the autoscaler (or the pods it makes) from working; a warning is what a team regrets."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What manifests do not say. ``longest_job_s`` is by workload; ``max_connections`` is Postgres' own setting, and
+    ``pool_variable`` the environment variable that holds the pool size of one pod."""
+
+    version: str = DEFAULT_VERSION
+    max_connections: int | None = None
+    pool_variable: str = "DATABASE_POOL_SIZE"
+    longest_job_s: Mapping[str, int] = {}
+
+
+class Finding(Struct, frozen=True):
+    """What a rule says about one object. ``line`` counts from 1; ``help`` is what to do."""
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    message: str
+    help: str
+
+
+class Report(NamedTuple):
+    """What a rule reports: where, what harm it does, what to do."""
+
+    document: Document
+    field: str
+    message: str
+    help: str
+
+
+class Scaling(NamedTuple):
+    """An autoscaler with what it scales."""
+
+    document: Document
+    hpa: Hpa
+    workload: Workload
+
+
+class Cluster:
+    """The sound objects of one check."""
+
+    def __init__(self, documents: Sequence[Document], settings: Settings) -> None:
+        self.documents, self.settings = documents, settings
+        self.workloads = workloads(documents)
+        found = [document for document in documents if document.kind == "HorizontalPodAutoscaler"]
+        self.autoscalers = [(document, hpa_from(document.content)) for document in found]
+
+    def scalings(self) -> Iterator[Scaling]:
+        """The autoscalers whose target is here."""
+        for document, hpa in self.autoscalers:
+            workload = workload_of(document, self.documents)
+            if workload is not None:
+                yield Scaling(document, hpa, workload)
+
+    def notes(self) -> list[str]:
+        """What could not be looked at."""
+        known = {scaling.hpa.name for scaling in self.scalings()}
+        away = [f"{hpa.target_kind} {hpa.target_name}" for _, hpa in self.autoscalers if hpa.name not in known]
+        notes = []
+        if away:
+            notes.append(f"not in these files, so the rules about them did not look: {', '.join(away)}")
+        if self.settings.max_connections is None:
+            notes.append("too-many-connections did not look: --max-connections says what Postgres allows")
+        return notes
+
+
+class Rule(NamedTuple):
+    """A rule and the page that explains it, docs/reference/hpa-rules/``slug``.md."""
+
+    slug: str
+    severity: Severity
+    check: Callable[[Cluster], Iterator[Report]]
