@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs lock clean
+.PHONY: help install prove test lint format up evidence docs bench-cache lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv and install what requirements.lock pins
 
@@ -45,10 +46,21 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
 
-lock: install ## compile requirements.lock again from pyproject.toml
+bench-cache: $(BENCH)/.ready ## easymo.cache beside its peers, on an idle machine (evidence/cache/)
+	$(BENCH)/bin/python -m benchmarks.cache --out evidence/cache
+
+$(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
+
+lock: install ## compile both lock files again (pyproject.toml, benchmarks/requirements.in)
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --quiet -o requirements.lock
+	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
 
 clean: ## remove .venv, runs and caches
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
