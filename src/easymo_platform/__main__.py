@@ -6,6 +6,7 @@ import sys
 _COMMANDS = {
     "up": ("easymo_platform.operations.up", "the whole platform on servers of its own, until Ctrl-C"),
     "serve": ("easymo_platform.operations.serve", "one service"),
+    "token": ("easymo_platform.operations.token", "a service token, to try an endpoint with"),
     "migrate": ("easymo_platform.operations.migrate", "apply supabase/migrations to a database"),
     "sample-data": ("easymo_platform.sample_data.load", "fill an empty database with seeded, skewed data"),
 }

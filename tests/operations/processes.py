@@ -15,8 +15,12 @@ from easymo_platform.operations.serve import LISTENING
 
 @contextmanager
 def command(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m easymo_platform ARGUMENTS` without the servers of whoever runs the tests; killed at the end."""
+    """`python -m easymo_platform ARGUMENTS` without the servers of whoever runs the tests; killed at the end.
+
+    Nobody needs a token unless the test says AUTH_DISABLED="".
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    inherited["AUTH_DISABLED"] = "true"
     process = subprocess.Popen(
         [sys.executable, "-m", "easymo_platform", *arguments],
         env=inherited | environ,

@@ -47,6 +47,7 @@ async def test_requests_under_way_are_answered_before_the_service_ends(database_
         ({}, "DATABASE_URL is not set"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must start with postgresql://"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Cannot connect to Postgres"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1/x", "AUTH_DISABLED": ""}, "SERVICE_JWT_KEYS is not set"),
         ({"DATABASE_URL": "postgresql://127.0.0.1/x", "VOICE_SWEEP_INTERVAL_S": "soon"}, "VOICE_SWEEP_INTERVAL_S"),
     ],
 )
@@ -79,7 +80,7 @@ def test_wrong_command_is_a_usage_error(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), *((name, "--help") for name in ("up", "serve", "migrate", "sample-data"))]
+    "arguments", [("--help",), *((name, "--help") for name in ("up", "serve", "token", "migrate", "sample-data"))]
 )
 def test_help_shows_an_example(arguments: tuple[str, ...]) -> None:
     with command(*arguments) as process:

@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -42,6 +44,25 @@ def test_platform_runs_on_the_users_own_servers_and_leaves_them_without_sample_d
     assert code == 0
     assert (len(gone), alive) == (len(SERVICES), [])
     valkey.check()
+
+
+def test_environment_file_lets_another_shell_call_a_service_and_goes_with_it(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "sub" / "up.env"
+    environ = {"DATABASE_URL": database_url, "REDIS_ENABLED": "false", "AUTH_DISABLED": ""}
+    with command("up", "--free-ports", "--env-file", str(file), **environ) as process:
+        url = url_of(lines_until(process, LAST), "voice-bridge")
+        assert file.stat().st_mode & 0o077 == 0
+        script = (
+            f". {file}; echo $VOICE_BRIDGE_URL; python -m easymo_platform token voice-bridge voice:read; "
+            "unset SERVICE_JWT_KEYS; python -m easymo_platform token voice-bridge || echo none"
+        )
+        printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+        address, token, without_keys = printed.splitlines()
+        headers = {"authorization": f"Bearer {token}"}
+        assert httpx.get(f"{url}/analytics/live-calls").status_code == 401
+        assert httpx.get(f"{address}/analytics/live-calls", headers=headers).status_code == 200
+        end(process)
+    assert (without_keys, file.exists()) == ("none", False)
 
 
 async def test_own_database_gets_the_schema_and_no_users(database_url: str) -> None:

@@ -13,8 +13,11 @@ from litestar.params import FromPath, JSONBody
 
 from easymo.embedded import Postgres, Valkey
 from easymo_platform.runtime.app import Runtime, create_app
+from easymo_platform.runtime.auth import SCOPE
+from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.settings import Settings, read_settings
 
+KEY = "key-of-the-tests-of-the-runtime-0"
 SmallService = Callable[..., AbstractAsyncContextManager[tuple[httpx.AsyncClient, Litestar]]]
 
 
@@ -27,7 +30,7 @@ async def order(order_id: FromPath[int]) -> dict[str, int]:
     return {"order": order_id}
 
 
-@post("/orders")
+@post("/orders", opt={SCOPE: "orders:write", EXAMPLE: Order(3)})
 async def place_order(data: JSONBody[Order]) -> dict[str, Any]:
     return {"amount": data.amount}
 
@@ -44,10 +47,11 @@ async def _nothing() -> AsyncIterator[None]:
 
 @pytest.fixture
 def small_service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> SmallService:
-    """`async with small_service(REDIS_URL=…) as (client, app)`."""
+    """`async with small_service(REDIS_URL=…) as (client, app)`; the client has a token with every scope."""
     queries = tmp_path / "queries.sql"
     queries.write_text("-- name: one()\nselect 1 as one;\n")
     servers = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "DATABASE_POOL_SIZE": "2"}
+    servers["SERVICE_JWT_KEYS"] = KEY
 
     @asynccontextmanager
     async def run(**environ: str) -> AsyncIterator[tuple[httpx.AsyncClient, Litestar]]:
@@ -55,7 +59,9 @@ def small_service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> SmallSe
         runtime = Runtime.of("orders", read_settings(Settings, given), queries)
         app = create_app(runtime, [order, place_order, defect], state=None, background=_nothing)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        token = runtime.tokens.sign("orders", ["orders:write", "ops:read"], subject="tester")
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
+            client.headers["authorization"] = f"Bearer {token}"
             yield client, app
 
     return run

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from easymo_platform.runtime.logs import configure_logs, mask_phone_numbers, request_id
+from easymo_platform.runtime.logs import configure_logs, mask_personal_data, request_id
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,11 @@ from easymo_platform.runtime.logs import configure_logs, mask_phone_numbers, req
         ("SIM0000000222df82a58699154df34b3d75", "SIM0000000222df82a58699154df34b3d75"),
         ("00000002-22df-82a5-8699-154123453375", "00000002-22df-82a5-8699-154123453375"),
         ("took 12345 ms", "took 12345 ms"),
+        ("mail to aline.uwase@example.co.rw", "mail to a…@example.co.rw"),
     ],
 )
-def test_phone_numbers_keep_only_country_and_last_digits(text: str, masked: str) -> None:
-    assert mask_phone_numbers(text) == masked
+def test_numbers_keep_country_and_last_digits_and_addresses_their_domain(text: str, masked: str) -> None:
+    assert mask_personal_data(text) == masked
 
 
 @pytest.fixture

@@ -32,4 +32,4 @@ async def redis(valkey: Valkey) -> AsyncIterator["Redis"]:
 @pytest.fixture
 def environ(database: object, redis: object, database_url: str, valkey: Valkey) -> dict[str, str]:
     """The environment in which the service finds both servers."""
-    return {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "DATABASE_POOL_SIZE": "4"}
+    return {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "DATABASE_POOL_SIZE": "4", "AUTH_DISABLED": "true"}

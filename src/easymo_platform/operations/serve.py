@@ -24,20 +24,25 @@ from easymo_platform.runtime.settings import SettingsError
 
 @dataclass(frozen=True)
 class ServiceEntry:
-    """A service of the platform: the module whose ``create(environ)`` builds it, its usual port, a request to try."""
+    """A service of the platform: the module whose ``create(environ)`` builds it, its usual port, a request to try.
+
+    ``scope`` is what the example's token needs; ``None`` when it needs none.
+    """
 
     module: str
     port: int
     example: str
+    scope: str | None = None
 
 
 LISTENING = "listening"
 """Event of the log line that a service writes once it is ready; its ``url`` is the address."""
 
+_PLATFORM = "easymo_platform"
 SERVICES: Mapping[str, ServiceEntry] = {
-    "voice-bridge": ServiceEntry("easymo_platform.voice_bridge.app", 4405, "/analytics/live-calls?limit=5"),
-    "video-orchestrator": ServiceEntry("easymo_platform.video_orchestrator.app", 4006, "/render?limit=5"),
-    "video-worker": ServiceEntry("easymo_platform.video_orchestrator.worker_app", 4007, "/health/ready"),
+    "voice-bridge": ServiceEntry(f"{_PLATFORM}.voice_bridge.app", 4405, "/analytics/live-calls?limit=5", "voice:read"),
+    "video-orchestrator": ServiceEntry(f"{_PLATFORM}.video_orchestrator.app", 4006, "/render?limit=5", "render:read"),
+    "video-worker": ServiceEntry(f"{_PLATFORM}.video_orchestrator.worker_app", 4007, "/health/ready"),
 }
 
 

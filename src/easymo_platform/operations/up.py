@@ -9,14 +9,16 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from easymo.embedded import CacheServer, DatabaseServer, EmbeddedError, cache_server, database_server
+from easymo_platform.operations.credentials import ENVIRONMENT_FILE, credentials, environment_file
 from easymo_platform.operations.errors import OperationError
 from easymo_platform.operations.serve import LISTENING, SERVICES, listen
 from easymo_platform.sample_data.keys import SCALES
@@ -76,6 +78,10 @@ async def run(
     """
     environ = {**os.environ, "DATABASE_URL": database.url}
     environ |= {"REDIS_URL": redis_url} if redis_url else {"REDIS_ENABLED": "false"}
+    environ |= credentials(environ)
+    ports = {name: _port(name, options) for name in SERVICES}
+    addresses = {f"{name.upper().replace('-', '_')}_URL": f"http://{options.host}:{ports[name]}" for name in SERVICES}
+    environ |= {name: environ.get(name) or url for name, url in addresses.items()}
     await _command(environ, stop, "migrate")
     scale = options.scale or ("note" if database.embedded else None)
     if scale is not None and not stop.is_set() and await _is_empty(database.url):
@@ -84,12 +90,17 @@ async def run(
         return
     with tempfile.TemporaryDirectory(prefix="easymo-render-") as folder:
         environ.setdefault("RENDER_DIR", folder)
-        async with _services(environ, options) as services:
-            await _supervise(services, database, redis_url, environ["RENDER_DIR"], stop)
+        handed_over = {name: environ[name] for name in ("DATABASE_URL", *credentials(environ), *addresses)}
+        handed_over["PATH"] = f"{os.path.dirname(sys.executable)}:{environ.get('PATH', '')}"
+        with environment_file(options.env_file, handed_over):
+            async with _services(environ, options.host, ports) as services:
+                await _supervise(
+                    services, lambda: _print_addresses(environ, options.env_file, services), database, stop
+                )
 
 
 async def _supervise(
-    services: list[Service], database: DatabaseServer, redis_url: str | None, renders: str, stop: asyncio.Event
+    services: list[Service], say_ready: Callable[[], None], database: DatabaseServer, stop: asyncio.Event
 ) -> None:
     """Say when all are ready, go on until ``stop``, then end them."""
     endings: dict[asyncio.Task[Any], Service] = {asyncio.create_task(service.follow()): service for service in services}
@@ -102,7 +113,7 @@ async def _supervise(
             for task in done & endings.keys():
                 raise endings[task].stopped()
             if ready in done:
-                _print_addresses(database.url, redis_url, renders, services)
+                say_ready()
             database.check()
     finally:
         stopping.cancel()
@@ -116,12 +127,11 @@ async def _all_ready(services: list[Service]) -> None:
 
 
 @asynccontextmanager
-async def _services(environ: Mapping[str, str], options: argparse.Namespace) -> AsyncIterator[list[Service]]:
+async def _services(environ: Mapping[str, str], host: str, ports: Mapping[str, int]) -> AsyncIterator[list[Service]]:
     services: list[Service] = []
     try:
-        for name in SERVICES:
-            port = ("--port", "0") if options.free_ports else ()
-            command = (sys.executable, "-m", "easymo_platform", "serve", name, "--host", options.host, *port)
+        for name, port in ports.items():
+            command = (sys.executable, "-m", "easymo_platform", "serve", name, "--host", host, "--port", str(port))
             process = await asyncio.create_subprocess_exec(
                 *command,
                 env=environ,
@@ -181,13 +191,26 @@ async def _is_empty(database_url: str) -> bool:
         await connection.close()
 
 
-def _print_addresses(database_url: str, redis_url: str | None, renders: str, services: list[Service]) -> None:
-    lines = [f"Postgres       {database_url}", f"Redis/Valkey   {redis_url or 'off (REDIS_ENABLED=false)'}"]
-    lines += [f"Render files   {renders} (clips go into its folder media; RENDER_DIR names another)"]
+def _port(name: str, options: argparse.Namespace) -> int:
+    """Known before the service runs, since others must find it."""
+    if not options.free_ports:
+        return SERVICES[name].port
+    with listen(name, options.host, 0) as free:
+        return int(free.getsockname()[1])
+
+
+def _print_addresses(environ: Mapping[str, str], env_file: Path | None, services: list[Service]) -> None:
+    redis = environ["REDIS_URL"] if environ.get("REDIS_ENABLED") != "false" else "off (REDIS_ENABLED=false)"
+    lines = [f"Postgres       {environ['DATABASE_URL']}", f"Redis/Valkey   {redis}"]
+    lines += [f"Render files   {environ['RENDER_DIR']} (clips go into its folder media; RENDER_DIR names another)"]
     for service in services:
-        url = service.url.result()
-        lines += [f"{service.name:<14} {url}"]
-        lines += [f"  curl -i '{url}{path}'" for path in (SERVICES[service.name].example, "/health", "/metrics")]
+        entry, url = SERVICES[service.name], service.url.result()
+        asked = entry.scope is not None and environ.get("AUTH_DISABLED") != "true"
+        token = f'-H "Authorization: Bearer $(python -m easymo_platform token {service.name} {entry.scope})" '
+        lines += [f"{service.name:<14} {url}", f"  curl -i {token if asked else ''}'{url}{entry.example}'"]
+        lines += [f"  curl -i '{url}{path}'" for path in ("/health", "/metrics")]
+    if env_file is not None:
+        lines += [f"Addresses, keys and the PATH of these commands: `. {env_file}` in another shell."]
     sys.stdout.write("\n".join((*lines, "Ctrl-C stops everything.", "")))
     sys.stdout.flush()
 
@@ -220,7 +243,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample data (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address the services listen on (default: %(default)s)")
     parser.add_argument("--free-ports", action="store_true", help="take free ports instead of the services' usual ones")
+    parser.add_argument(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help=f"addresses and keys for other shells (default: {ENVIRONMENT_FILE}; with --free-ports none)",
+    )
     options = parser.parse_args(arguments)
+    options.env_file = options.env_file or (None if options.free_ports else ENVIRONMENT_FILE)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))  # while the servers start
     try:

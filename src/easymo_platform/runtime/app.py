@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litestar import Litestar
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from easymo.cache import CacheService
+from easymo_platform.runtime.auth import Tokens, authorize
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import EXCEPTION_HANDLERS
+from easymo_platform.runtime.limits import RateLimits
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.runtime.observe import Observed
+from easymo_platform.runtime.openapi import add_examples, openapi_config
 from easymo_platform.runtime.operational import OPERATIONAL_ROUTES
 from easymo_platform.runtime.settings import Settings
 from easymo_platform.runtime.statements import read_statements
@@ -33,6 +34,8 @@ class Runtime:
     metrics: Metrics
     database: Database
     cache: CacheService
+    tokens: Tokens
+    limits: RateLimits
     started: float = field(default_factory=time.monotonic)
     instance: str = field(default_factory=lambda: os.urandom(4).hex())
     """Tells this process from its replicas, which must not answer with its health."""
@@ -46,7 +49,8 @@ class Runtime:
         cache = CacheService(settings.redis_url if settings.redis_enabled else "null://")
         if not settings.redis_enabled:
             cache.disable()
-        return cls(service, settings, metrics, database, cache)
+        tokens = Tokens(settings.jwt_keys(), service)
+        return cls(service, settings, metrics, database, cache, tokens, RateLimits(settings, metrics))
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -56,6 +60,7 @@ class Runtime:
             async with self.cache:
                 yield
         finally:
+            await self.limits.close()
             await self.database.close()
 
 
@@ -78,15 +83,15 @@ def create_app(
 
     app = Litestar(
         route_handlers=[*routes, *OPERATIONAL_ROUTES],
+        guards=[authorize],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         request_max_body_size=REQUEST_MAX_BYTES,
-        openapi_config=OpenAPIConfig(
-            title=runtime.service, version="1", path="/schema", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
-        ),
+        openapi_config=openapi_config(runtime.service),
         logging_config=None,
     )
     app.state.runtime = runtime
     app.state.service = state
+    add_examples(app)
     app.asgi_handler = Observed(app.asgi_handler, runtime.metrics)
     return app

@@ -13,17 +13,20 @@ import structlog
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request under way in this task; empty outside of requests."""
 
+_EMAIL = re.compile(r"([\w.%+-])[\w.%+-]*@([\w-]+(?:\.[\w-]+)+)")
 _PHONE = re.compile(r"(?<![\w-])(\+?\d{3})\d{4,10}(\d{2})(?![\w-])")
 
 
-def mask_phone_numbers(text: str) -> str:
-    """``text`` with every phone number cut down to its country prefix and last two digits (``+250…43``)."""
+def mask_personal_data(text: str) -> str:
+    """``text`` with phone numbers cut down to ``+250…43`` and e-mail addresses to ``a…@example.com``."""
+    if "@" in text:
+        text = _EMAIL.sub(r"\1…@\2", text)
     return _PHONE.sub(r"\1…\2", text)
 
 
 def _mask(value: Any) -> Any:
     if isinstance(value, str):
-        return mask_phone_numbers(value)
+        return mask_personal_data(value)
     if isinstance(value, dict):
         return {key: _mask(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -38,6 +38,7 @@ class Metrics:
         self._query_seconds = self.histogram(
             "db_query_duration_seconds", "Time of a statement, without queueing.", "query"
         )
+        self.breaker_state = self.gauge("circuit_breaker_state", "0 closed, 1 half-open, 2 open.", "peer")
         self._http_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._query_series: dict[str, tuple[Counter, Histogram]] = {}
 

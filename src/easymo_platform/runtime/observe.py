@@ -9,6 +9,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from easymo_platform.runtime.limits import HEADERS
 from easymo_platform.runtime.logs import request_id
 from easymo_platform.runtime.metrics import Metrics
 
@@ -41,7 +42,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity), *_rate_limit(scope)]
             await send(message)
 
         try:
@@ -54,6 +55,11 @@ class Observed:
                 _log.warning(
                     "slow_request", method=scope["method"], route=route, status=status, seconds=round(seconds, 3)
                 )
+
+
+def _rate_limit(scope: Any) -> list[tuple[bytes, bytes]]:
+    headers: dict[str, str] = scope.get(HEADERS, {})
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _accepted_or_new(headers: Any) -> bytes:

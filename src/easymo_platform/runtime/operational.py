@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 from litestar import Request, Response, get
 
+from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
+from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.strategies import CacheStrategies
 
 if TYPE_CHECKING:
@@ -39,6 +41,13 @@ class Health(msgspec.Struct, frozen=True):
     checks: dict[str, str]
 
 
+_EXAMPLE_OF_HEALTH = {
+    "status": "ok",
+    "service": "voice-bridge",
+    "uptime": 12.5,
+    "timestamp": "2026-03-04T09:30:00Z",
+    "checks": {"postgres": "ok", "redis": "ok"},
+}
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -61,19 +70,23 @@ async def _redis(runtime: "Runtime") -> str:
     return "down" if (await runtime.cache.stats()).server is None else "ok"
 
 
-@get("/health/live", summary="Does the process answer?")
+@get("/health/live", summary="Does the process answer?", opt={SCOPE: PUBLIC, EXAMPLE: Alive()})
 async def live() -> Alive:
     return Alive()
 
 
-@get("/health/ready", summary="Can the service do its work?")
+@get("/health/ready", summary="Can the service do its work?", opt={SCOPE: PUBLIC, EXAMPLE: Ready()})
 async def ready(request: AnyRequest) -> Ready:
     if await _postgres(_runtime(request)) != "ok":
         raise ServiceError(503, "not_ready", "Postgres does not answer.")
     return Ready()
 
 
-@get("/health", summary="Summary of the service and what it depends on, at most 10 s old")
+@get(
+    "/health",
+    summary="Summary of the service and what it depends on, at most 10 s old",
+    opt={SCOPE: PUBLIC, EXAMPLE: _EXAMPLE_OF_HEALTH},
+)
 async def health(request: AnyRequest) -> Response[Health]:
     runtime = _runtime(request)
 
@@ -91,12 +104,16 @@ async def health(request: AnyRequest) -> Response[Health]:
     return Response(summary, status_code=503 if summary.status == "unhealthy" else 200)
 
 
-@get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+@get("/metrics", summary="Prometheus metrics", include_in_schema=False, opt={SCOPE: PUBLIC})
 async def metrics(request: AnyRequest) -> Response[bytes]:
     return Response(_runtime(request).metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@get("/cache/stats", summary="The cache's own counters, per strategy, and the server's figures")
+@get(
+    "/cache/stats",
+    summary="The cache's own counters, per strategy, and the server's figures",
+    opt={SCOPE: "ops:read", EXAMPLE: {"enabled": True, "connected": True, "strategies": {}}},
+)
 async def cache_stats(request: AnyRequest) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(await _runtime(request).cache.stats()))
 

@@ -1,9 +1,12 @@
 """Settings of a service, read from the environment once, at the start."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 
 import msgspec
+
+KEY_MIN_CHARACTERS = 32
 
 
 class SettingsError(Exception):
@@ -30,6 +33,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace_s: int = 20
     """How long requests under way may take after SIGTERM before they are cut."""
 
+    service_jwt_keys: str = ""
+    """Keys of the service tokens, separated by commas: the first one signs, all verify."""
+    auth_disabled: bool = False
+    """``true``: nobody is asked who they are, nor counted. For one's own machine only."""
+    rate_limit_service: int = 6000
+    """Requests a minute of one service, over all replicas; 0: no limit."""
+    rate_limit_stranger: int = 60
+    """The same of one address without a valid token."""
+    rate_limit_load_test: int = 0
+    """The same of a load test (subject ``load-test``)."""
+    trusted_proxies: str = ""
+    """Networks whose X-Forwarded-For is believed, separated by commas (``10.0.0.0/8``)."""
+
     def __post_init__(self) -> None:
         problems = []
         if not self.database_url.startswith(("postgresql://", "postgres://")):
@@ -38,8 +54,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             problems.append("DATABASE_POOL_SIZE must be at least 1: without a connection no request can be answered.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             problems.append("LOG_LEVEL must be debug, info, warning or error.")
+        problems += self._problems_of_access()
         if problems:
             raise SettingsError(problems)
+
+    def _problems_of_access(self) -> list[str]:
+        problems = []
+        if not self.auth_disabled and not self.jwt_keys():
+            problems.append(
+                "SERVICE_JWT_KEYS is not set: nobody could be told from a stranger. Give it one key or several, or set "
+                "AUTH_DISABLED=true where strangers cannot reach the service."
+            )
+        if any(len(key) < KEY_MIN_CHARACTERS for key in self.jwt_keys()):
+            problems.append(f"SERVICE_JWT_KEYS holds a key of less than {KEY_MIN_CHARACTERS} characters.")
+        try:
+            self.proxy_networks()
+        except ValueError as error:
+            problems.append(f"TRUSTED_PROXIES is malformed: {error}.")
+        return problems
+
+    def jwt_keys(self) -> tuple[str, ...]:
+        """The keys in :attr:`service_jwt_keys`."""
+        return tuple(key.strip() for key in self.service_jwt_keys.split(",") if key.strip())
+
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks in :attr:`trusted_proxies`."""
+        return tuple(ip_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
 
     def __repr__(self) -> str:
         """Names the class only: the URLs may hold passwords and settings end up in logs."""

@@ -8,7 +8,9 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
+from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
+from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.voice_bridge.analytics import TransactionList
 from easymo_platform.voice_bridge.model import (
     CallbackOutcome,
@@ -27,7 +29,10 @@ from easymo_platform.voice_bridge.model import (
 from easymo_platform.voice_bridge.service import VoiceBridge
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
 
+READ = "voice:read"
+WRITE = "voice:calls.write"
 AnyRequest = Request[Any, Any, Any]
+_CALL = {"id": "00000002-22df-82a5-8699-154123453375", "to_number": "+250700000001", "status": "ringing"}
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -45,20 +50,32 @@ def bridge(request: AnyRequest) -> VoiceBridge:
     return cast(VoiceBridge, request.app.state.service)
 
 
-@post("/calls/outbound", summary="Place a call", opt={DATABASE_ERROR: ("voice_call_create_failed", 502)})
+@post(
+    "/calls/outbound",
+    summary="Place a call",
+    opt={
+        DATABASE_ERROR: ("voice_call_create_failed", 502),
+        SCOPE: "voice:outbound.write",
+        EXAMPLE: {"to": "+250700000001", "topic": "delivery"},
+    },
+)
 async def place_call(
     request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None
 ) -> PlacedCall:
     return await bridge(request).place_call(data, idempotency_key)
 
 
-@get("/calls/{call_id:uuid}", summary="Everything stored about a call")
+@get("/calls/{call_id:uuid}", summary="Everything stored about a call", opt={SCOPE: READ, EXAMPLE: _CALL})
 async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[bytes]:
     voice = bridge(request)
     return await voice.cached(request, VoiceStrategies.voice_call(call_id), lambda: voice.store.by_id(call_id))
 
 
-@get("/calls", summary="The newest 50 calls to a number or of a user")
+@get(
+    "/calls",
+    summary="The newest 50 calls to a number or of a user",
+    opt={SCOPE: READ, EXAMPLE: {"calls": [_CALL]}},
+)
 async def calls(
     request: AnyRequest,
     number: Annotated[str | None, QueryParameter(min_length=3, max_length=256)] = None,
@@ -76,12 +93,21 @@ async def calls(
     raise ServiceError(400, "invalid_query", "Pass either number or user_id.")
 
 
-@get("/transactions", summary="The newest 50 transactions of a user")
+@get(
+    "/transactions",
+    summary="The newest 50 transactions of a user",
+    opt={SCOPE: READ, EXAMPLE: {"transactions": [{"transaction_ref": "TXN-1", "amount": "1200.00"}]}},
+)
 async def transactions(request: AnyRequest, user_id: FromQuery[UUID]) -> TransactionList:
     return await bridge(request).analytics.transactions_of_user(user_id)
 
 
-@post("/calls/{call_id:uuid}/status", status_code=200, summary="Move a call through its life cycle")
+@post(
+    "/calls/{call_id:uuid}/status",
+    status_code=200,
+    summary="Move a call through its life cycle",
+    opt={SCOPE: WRITE, EXAMPLE: StatusChange("ringing")},
+)
 async def change_status(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[StatusChange]) -> StatusResult:
     return await bridge(request).change_status(call_id, data.status)
 
@@ -90,7 +116,7 @@ async def change_status(request: AnyRequest, call_id: FromPath[UUID], data: JSON
     "/calls/{call_id:uuid}/consent",
     status_code=200,
     summary="Record that the callee agreed",
-    opt={DATABASE_ERROR: ("consent_persist_failed", 500)},
+    opt={DATABASE_ERROR: ("consent_persist_failed", 500), SCOPE: WRITE, EXAMPLE: {"channel": "ivr"}},
 )
 async def record_consent(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[ConsentRecord]) -> Stored:
     await bridge(request).store.record_consent(call_id, data)
@@ -101,16 +127,29 @@ async def record_consent(request: AnyRequest, call_id: FromPath[UUID], data: JSO
     "/calls/{call_id:uuid}/segments",
     status_code=200,
     summary="Store a piece of transcript",
-    opt={DATABASE_ERROR: ("segments_persist_failed", 500)},
+    opt={
+        DATABASE_ERROR: ("segments_persist_failed", 500),
+        SCOPE: WRITE,
+        EXAMPLE: {"segments": [{"sequence": 0, "speaker": "caller", "text": "Muraho"}]},
+    },
 )
 async def capture_segments(request: AnyRequest, call_id: FromPath[UUID], data: JSONBody[Segments]) -> Captured:
     await bridge(request).store.capture(call_id, data)
     return Captured(count=len(data.segments), locale=data.locale)
 
 
-@post("/webhooks/twilio/voice-status", status_code=200, summary="Twilio's status callback (a form)")
+@post(
+    "/webhooks/twilio/voice-status",
+    status_code=200,
+    summary="Twilio's status callback (a form with X-Twilio-Signature)",
+    opt={SCOPE: PUBLIC, EXAMPLE: {"outcome": "applied"}},
+)
 async def twilio_status(request: AnyRequest) -> CallbackResult:
-    form = _form(await request.body())
+    fields = _form(await request.body())
+    query = request.scope["query_string"].decode("latin-1")
+    path = "/webhooks/twilio/voice-status" + (f"?{query}" if query else "")
+    bridge(request).check_twilio(path, fields, request.headers.get("x-twilio-signature", ""))
+    form = dict(fields)
     try:
         callback = msgspec.convert(form, TwilioStatus, strict=False)
     except msgspec.ValidationError as error:
@@ -124,9 +163,9 @@ async def twilio_status(request: AnyRequest) -> CallbackResult:
     return CallbackResult(outcome)
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _form(body: bytes) -> list[tuple[str, str]]:
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError as error:
         raise ServiceError(400, "invalid_payload", "The callback is no form in UTF-8.") from error
 

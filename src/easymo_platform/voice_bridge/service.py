@@ -25,6 +25,7 @@ from easymo_platform.voice_bridge.model import (
 )
 from easymo_platform.voice_bridge.settings import VoiceSettings
 from easymo_platform.voice_bridge.store import CallStore, Moved
+from easymo_platform.voice_bridge.twilio import is_signed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -67,6 +68,13 @@ class VoiceBridge:
         if moved is Moved.ILLEGAL:
             raise ServiceError(409, "illegal_transition", f"A call cannot become {status} from where it stands.")
         return StatusResult(call_id, status, moved is Moved.YES)
+
+    def check_twilio(self, path: str, form: list[tuple[str, str]], signature: str) -> None:
+        """Raises the 403 unless Twilio has signed this form for our public address."""
+        settings = self._settings
+        url = settings.voice_public_url.rstrip("/") + path
+        if not settings.auth_disabled and not is_signed(settings.twilio_auth_token, url, form, signature):
+            raise ServiceError(403, "bad_signature", "X-Twilio-Signature is not Twilio's signature of this callback.")
 
     async def cached(self, request: AnyRequest, key: Key, load: Callable[[], Awaitable[object]]) -> Response[bytes]:
         """What ``load`` returns, as JSON: from the cache undecoded when it is there."""
