@@ -144,6 +144,7 @@ async def test_fifty_callers_make_one_load(cache: CacheService) -> None:
     loader.hold()
     calls = [asyncio.create_task(cache.get_or_set("k", loader)) for _ in range(50)]
     await loader.started.wait()
+    await asyncio.wait(calls, timeout=0.1)  # those that still ask the cluster join meanwhile; none can finish
     loader.release()
     assert await asyncio.gather(*calls) == ["value"] * 50
     assert loader.calls == 1
@@ -227,6 +228,7 @@ async def test_an_error_of_the_loader_reaches_every_waiter_and_is_not_cached(cac
     loader.hold()
     calls = [asyncio.create_task(cache.get_or_set("k", loader)) for _ in range(5)]
     await loader.started.wait()
+    await asyncio.wait(calls, timeout=0.1)  # those that still ask the cluster join meanwhile; none can finish
     loader.release()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [LookupError] * 5

@@ -86,6 +86,36 @@ async def test_a_deletion_while_the_server_hangs_is_kept_and_sent_first(
     assert (stats.deletions_kept, stats.deletions_sent_late, stats.deletions_waiting) == (3, 3, 0)
 
 
+async def test_too_many_kept_deletions_become_the_deletion_of_everything_in_the_namespace(
+    server: Valkey, admin: redis.Redis, open_cache: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easymo.cache.store.MAX_KEPT", 10)
+    cache = await open_cache(server.url, timeout=0.05)
+    await cache.set_many({f"k{i}": i for i in range(20)}, ttl=60)
+    await admin.set("not ours", 1)
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        for i in range(12):
+            await cache.delete(f"k{i}")
+        assert cache.local_stats().deletions_waiting < 10
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    await eventually(lambda: is_connected(cache), timeout_s=2)
+    assert await cache.get_many([f"k{i}" for i in range(20)]) == {}
+    assert await admin.get("not ours") == b"1"
+
+
+async def test_a_set_whose_caller_is_cancelled_never_leaves_the_old_value(server: Valkey, open_cache: Open) -> None:
+    cache = await open_cache(server.url)
+    await cache.set("k", "old", ttl=60)
+    setting = asyncio.create_task(cache.set("k", "new", ttl=60))
+    await asyncio.sleep(0)
+    setting.cancel()
+    await asyncio.gather(setting, return_exceptions=True)
+    assert await cache.get("k") != "old"
+
+
 async def test_a_call_that_waits_for_another_process_notices_that_the_server_hangs(
     server: Valkey, open_cache: Open
 ) -> None:

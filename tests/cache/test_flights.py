@@ -110,15 +110,15 @@ async def test_closing_ends_loads_and_tells_their_callers(server_url: str) -> No
 async def test_a_long_load_keeps_its_lease(
     server_url: str, open_cache: Open, cache: CacheService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("easymo.cache.lease._LEASE_MS", 60)
-    monkeypatch.setattr("easymo.cache.lease.RENEW_S", 0.02)
+    monkeypatch.setattr("easymo.cache.lease._LEASE_MS", 300)
+    monkeypatch.setattr("easymo.cache.lease.RENEW_S", 0.03)
     other = await open_cache(server_url)
     loader = Loader()
     loader.hold()
     first = asyncio.create_task(cache.get_or_set("k", loader))
     await loader.started.wait()
     second = asyncio.create_task(other.get_or_set("k", loader))
-    await asyncio.wait((second,), timeout=0.3)  # five leases long
+    await asyncio.wait((second,), timeout=0.9)  # three leases long
     loader.release()
     assert await first == await second == "value"
     assert loader.calls == 1

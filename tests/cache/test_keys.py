@@ -89,6 +89,7 @@ def test_a_key_carries_everything_of_its_strategy() -> None:
         ({"key": "x:{}"}, "written {name} only"),
         ({"key": "x:{a}", "tags": ("t:{c}",)}, "which key"),
         ({"key": "x", "jitter": 1.0}, "not a ratio"),
+        ({"key": "x", "tags": "users"}, "with a comma"),
         ({"key": "x", "ttl": -1}, "below zero"),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from easymo.cache.counters import Counters
 from easymo.cache.envelope import Foreign, Lease, unpack
 from easymo.cache.flight import Flights
+from easymo.cache.key import escape_glob
 from easymo.cache.near import Entry, Near
 from easymo.cache.store import Found, Held, Outdated, Store
 
@@ -39,6 +40,7 @@ class Coherence:
         self.near = near
         self.flights = flights
         self.store: Store
+        self.everything = escape_glob(names.data) + "*"
         self._names = names
         self._counters = default_counters
         self._waiting: dict[str, asyncio.Future[None]] = {}

@@ -57,7 +57,13 @@ class Commands:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self.kept = KeptDeletions()
+        self.kept = KeptDeletions(listener.everything)
+
+    def keep(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        names = tuple(names)
+        self.kept.keep(names, patterns)
+        # An answer that was under way may have been kept in the process meanwhile.
+        self._listener.changed(None if patterns else names)
 
     @abstractmethod
     def _send(self, *command: Argument, parse: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
@@ -139,7 +145,7 @@ class UntrackedCommands(Commands):
         try:
             replies = await asyncio.gather(*[self._send("UNLINK", name, parse=self._changed(name)) for name in names])
         except BaseException:
-            self.kept.keep(names)
+            self.keep(names)
             raise
         return sum(replies)
 

@@ -14,7 +14,7 @@ import msgspec
 from easymo.cache.commands import POLL_S, Argument, Commands
 from easymo.cache.counters import Events
 from easymo.cache.errors import Refused, Unavailable
-from easymo.cache.store import Found, Held, Listener
+from easymo.cache.store import BATCH, Found, Held, Listener
 from easymo.cache.wire import Question, Wire
 
 PATIENCE: Final = 0.7
@@ -26,7 +26,6 @@ HEARTBEAT_S: Final = 1.0
 """A half-open connection is noticed after this, so near copies outlive a lost network by about a second."""
 WAITING_PART: Final = 0.2
 """The same, as a part, while a call waits for another process: it must not wait for a server that hangs."""
-SCAN_COUNT: Final = 500
 
 _log = logging.getLogger("easymo.cache")
 
@@ -149,24 +148,18 @@ class Connection(Commands):
     async def delete(self, names: Iterable[str]) -> int:
         names = tuple(names)
         try:
-            question = self._ask("UNLINK", *names, parse=self._changed(*names), lost=lambda: self._keep(names))
+            question = self._ask("UNLINK", *names, parse=self._changed(*names), lost=lambda: self.keep(names))
         except Unavailable:
-            self._keep(names)
+            self.keep(names)
             raise
         return int(await question.future)
 
-    def _keep(self, names: Iterable[str]) -> None:
-        self._events.deletions_kept += 1
-        self.kept.keep(names)
-
     async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
         cursor: bytes | str = "0"
-        while True:
-            cursor, names = await self._send("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+        while cursor != b"0":
+            cursor, names = await self._send("SCAN", cursor, "MATCH", pattern, "COUNT", BATCH)
             if names:
                 yield [name.decode(errors="surrogateescape") for name in names]
-            if cursor == b"0":
-                return
 
     async def _keep_connected(self) -> None:
         attempt = 0
@@ -203,7 +196,7 @@ class Connection(Commands):
             _, wire = await loop.create_connection(wire_for_this_attempt, address.host, address.port)
         try:
             await self._greet(wire)
-            await self._set_clock(wire)
+            await self._set_clock(wire, HANDSHAKE_TIMEOUT_S)
             await self._send_kept(wire)
         except BaseException:
             wire.give_up(Unavailable("the hand-shake failed"))
@@ -234,27 +227,22 @@ class Connection(Commands):
         else:
             self.tracks, self.why_not_tracking = True, ""
 
-    async def _set_clock(self, wire: Wire) -> None:
+    async def _set_clock(self, wire: Wire, timeout_s: float | None = None) -> None:
         # The clock is read after the question left, so it is no later than this makes it: copies end early, not late.
         sent_at = time.monotonic()
-        seconds, microseconds = await wire.ask("TIME").future
+        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s).future
         self._epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
 
     async def _send_kept(self, wire: Wire) -> None:
-        names = tuple(self.kept.names)
-        for start in range(0, len(names), SCAN_COUNT):
-            batch = names[start : start + SCAN_COUNT]
-            await _ask_slowly(wire, "UNLINK", *batch)
-            self.kept.names.difference_update(batch)
-            self._events.deletions_sent_late += len(batch)
-        for pattern in tuple(self.kept.patterns):
+        async def scan(pattern: str) -> AsyncIterator[list[str]]:
             cursor: bytes | str = "0"
             while cursor != b"0":
-                cursor, found = await _ask_slowly(wire, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+                cursor, found = await _ask_slowly(wire, "SCAN", cursor, "MATCH", pattern, "COUNT", BATCH)
                 if found:
-                    await _ask_slowly(wire, "UNLINK", *found)
-            self.kept.patterns.discard(pattern)
-            self._events.deletions_sent_late += 1
+                    yield found
+
+        if self.kept:
+            await self.kept.send(lambda *names: _ask_slowly(wire, "UNLINK", *names), scan)
 
     async def _watch(self, wire: Wire) -> None:
         """Ask for the time now and then: it keeps the clocks together and finds out when nobody is there."""

@@ -131,13 +131,11 @@ class StrategyStats(msgspec.Struct, frozen=True):
 
 
 class Events:
-    """What happened to the connection and to invalidations, counted once per service."""
+    """What happened to the connection, counted once per service."""
 
     __slots__ = (
         "connect_failures",
         "connects",
-        "deletions_kept",
-        "deletions_sent_late",
         "errors",
         "losses",
         "timeouts",
@@ -148,8 +146,6 @@ class Events:
         self.connect_failures = 0
         self.losses = 0
         self.timeouts = 0
-        self.deletions_kept = 0
-        self.deletions_sent_late = 0
         self.errors: dict[str, int] = {}
 
     def error(self, message: str) -> None:

@@ -74,27 +74,34 @@ class Lookup:
         return found, False
 
     async def _read(self, name: str) -> Found:
+        ends = monotonic() + self._timeout_s
         try:
             found = await self._store.get(name)
             if isinstance(found, Foreign) and not found.prefix:
                 await self._store.delete((name,))  # it has no bytes by which to replace it
             if not isinstance(found, Entry) or found.proven:
                 return found
-            if not await self.tags.prove(found):
-                return Outdated(found.prefix)
-            if not self._store.tracks:
-                found.proven = True
-                return found
-            # Its tags are tracked from here on, so that this answer, or the next one, may be kept in the process.
-            again = await self._store.get(name)
-            if isinstance(again, Entry) and not again.proven:
-                return again if await self.tags.prove(again) else Outdated(again.prefix)
-            return again
+            async with asyncio.timeout(max(0.001, ends - monotonic())):
+                return await self._proven(name, found)
+        except TimeoutError:
+            raise LateAnswer("no answer in time") from None
         except Refused as error:
             if error.code != "WRONGTYPE":
                 raise
             await self._store.delete((name,))
             return Foreign(b"")
+
+    async def _proven(self, name: str, found: Entry) -> Found:
+        """The same value, if its tags still have the versions that it was stored with."""
+        if not await self.tags.prove(found):
+            return Outdated(found.prefix)
+        if not self._store.tracks:
+            return found
+        # Its tags are tracked from here on, so that the next answer may be kept in the process.
+        again = await self._store.get(name)
+        if isinstance(again, Entry) and not again.proven:
+            return again if await self.tags.prove(again) else Outdated(again.prefix)
+        return again
 
     def count_hit(self, entry: Entry, near: bool, counters: Counters) -> None:
         if monotonic() >= entry.fresh_until:

@@ -24,7 +24,7 @@ from redis.exceptions import (
 from easymo.cache.commands import Argument, UntrackedCommands
 from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
-from easymo.cache.store import Listener
+from easymo.cache.store import BATCH, Listener
 
 SOCKET_TIMEOUT_S: Final = 1.0
 """What redis-py itself may take, for a hand-shake too; callers do not wait that long."""
@@ -33,7 +33,6 @@ RETRY_S: Final = 0.4
 LATE_BEFORE_OPEN: Final = 3
 """So many late answers in a row open the breaker: one may only have had to make a new connection."""
 MAX_CONCURRENT: Final = 16
-SCAN_COUNT: Final = 500
 _CODES: Final = {
     ReadOnlyError: "READONLY",
     OutOfMemoryError: "OOM",
@@ -144,7 +143,7 @@ class RedisPyStore(UntrackedCommands):
             try:
                 async with asyncio.timeout(SOCKET_TIMEOUT_S):
                     await self._ping()
-                    await self._send_kept()
+                    await self.kept.send(self._unlink, self._scan)
             except (RedisError, OSError, TimeoutError) as error:
                 self.last_error = str(error) or "no answer"
                 continue
@@ -152,37 +151,30 @@ class RedisPyStore(UntrackedCommands):
                 self._events.connects += 1
             self.connected, self.last_error = True, ""
 
-    async def _send_kept(self) -> None:
-        for name in tuple(self.kept.names):
+    async def _unlink(self, *names: str) -> None:
+        for name in names:  # each may live on another node
             await self._client.execute_command("UNLINK", name)
-            self.kept.names.discard(name)
-            self._events.deletions_sent_late += 1
-        for pattern in tuple(self.kept.patterns):
-            async for name in self._client.scan_iter(match=pattern, count=SCAN_COUNT):
-                await self._client.execute_command("UNLINK", name)
-            self.kept.patterns.discard(pattern)
-            self._events.deletions_sent_late += 1
 
-    async def delete(self, names: Iterable[str]) -> int:
-        try:
-            return await super().delete(names)
-        except BaseException:
-            self._events.deletions_kept += 1
-            self._mend_later()
-            raise
+    def keep(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        super().keep(names, patterns)
+        self._mend_later()
 
     async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
         if not self.connected:
             raise Unavailable(self.last_error)
-        batch: list[str] = []
         try:
-            async for name in self._client.scan_iter(match=pattern, count=SCAN_COUNT):
-                batch.append(name.decode(errors="surrogateescape"))
-                if len(batch) >= SCAN_COUNT:
-                    yield batch
-                    batch = []
+            async for names in self._scan(pattern):
+                yield names
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
+
+    async def _scan(self, pattern: str) -> AsyncIterator[list[str]]:
+        batch: list[str] = []
+        async for name in self._client.scan_iter(match=pattern, count=BATCH):
+            batch.append(name.decode(errors="surrogateescape"))
+            if len(batch) >= BATCH:
+                yield batch
+                batch = []
         if batch:
             yield batch
 

@@ -17,6 +17,7 @@ from easymo.cache.envelope import pack
 from easymo.cache.errors import (
     CacheError,
     CacheNotOpen,
+    LateAnswer,
     StrategyError,
     Unavailable,
 )
@@ -106,7 +107,7 @@ class CacheService:
         self._entries = self._near.entries
         flights = Flights(), Flights()
         self._coherence = Coherence(self._names, self._near, flights, plain_counters)
-        timeout_s = BUDGET * seconds(timeout)
+        timeout_s = self._timeout_s = BUDGET * seconds(timeout)
         self._store: Store = store_for(url, self._coherence, self._events, timeout_s)
         self._coherence.store = self._store
         self._lookup = Lookup(self._names, self._near, self._store, flights, self._events, timeout_s)
@@ -173,11 +174,13 @@ class CacheService:
             return
         self._coherence.changed((job.name,))
         try:
-            stored = stored._replace(tags=await self._lookup.tags.before_load(job.key.tags))
-            await self._store.put(job.name, pack(stored), stored.stale_until_ms)
-        except Unavailable as error:
-            self._lookup.away(error)
-            self._store.kept.keep((job.name,))
+            async with asyncio.timeout(self._timeout_s):
+                stored = stored._replace(tags=await self._lookup.tags.before_load(job.key.tags))
+                await self._store.put(job.name, pack(stored), stored.stale_until_ms)
+        except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
+            # Whether Redis has the new value is not known, so the old one must not be served any more.
+            self._store.keep((job.name,))
+            self._swallow(error)
 
     async def set_many(self, values: Mapping[str | Key, Any], ttl: Ttl | None = None) -> None:
         """Store several values; the writes leave together."""
@@ -244,10 +247,9 @@ class CacheService:
         try:
             async for names in self._store.scan(full):
                 deleted += await self._store.delete(names)
-        except Unavailable as error:
-            self._lookup.away(error)
-            self._events.deletions_kept += 1
-            self._store.kept.patterns.add(full)
+        except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
+            self._store.keep(patterns=(full,))
+            self._swallow(error)
         return deleted
 
     def after_commit(self, connection: Any) -> AbstractAsyncContextManager[commit.Later]:
@@ -303,8 +305,8 @@ class CacheService:
             connect_failures=events.connect_failures,
             losses=events.losses,
             timeouts=events.timeouts,
-            deletions_kept=events.deletions_kept,
-            deletions_sent_late=events.deletions_sent_late,
+            deletions_kept=self._store.kept.times_kept,
+            deletions_sent_late=self._store.kept.sent_late,
             deletions_waiting=len(self._store.kept),
             errors=dict(events.errors),
             last_error=self._store.last_error,
@@ -356,6 +358,15 @@ class CacheService:
                 return value
         counters.misses += 1
         return default
+
+    def _swallow(self, error: BaseException) -> None:
+        """Count a failure of Redis; raise what is none."""
+        if isinstance(error, TimeoutError):
+            self._lookup.away(LateAnswer("no answer in time"))
+        elif isinstance(error, Unavailable):
+            self._lookup.away(error)
+        else:
+            raise error
 
     async def _delete(self, names: Iterable[str]) -> int:
         names = tuple(names)

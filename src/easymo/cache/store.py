@@ -1,11 +1,14 @@
 """What a cache needs of the place that all processes share, and who is told of what arrives from there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from easymo.cache.envelope import Foreign
 from easymo.cache.near import Entry
+
+BATCH: Final = 500
+"""Names per command when many are read or deleted."""
 
 
 class Held(NamedTuple):
@@ -27,6 +30,9 @@ Found = Entry | Held | Outdated | Foreign | str | None
 
 class Listener(Protocol):
     """Told of everything in the order in which Redis sent it."""
+
+    everything: str
+    """The pattern of all names that hold values."""
 
     def arrived(self, name: str, raw: bytes | None) -> Found:
         """A read of `name` was answered."""
@@ -88,6 +94,9 @@ class Store(Protocol):
     async def wait_changed(self, held: Held, timeout_s: float) -> None:
         """Wait until a name that somebody else holds may have changed."""
 
+    def keep(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        """Keep deletions that could not be made, and make them first when that is possible again."""
+
     async def delete(self, names: Iterable[str]) -> int:
         """Delete names; those that cannot be deleted now are kept and deleted first when that is possible again."""
 
@@ -102,28 +111,53 @@ class Store(Protocol):
 
 
 MAX_KEPT: Final = 100_000
-EVERYTHING: Final = "*"
 
 
 class KeptDeletions:
-    """Deletions that Redis has not confirmed. While one is kept, its value is not served and not stored.
+    """Deletions that Redis has not confirmed. While one is kept, its value is not served from anywhere.
 
-    Beyond `MAX_KEPT` names everything of the namespace counts as deleted: too much, never too little.
+    Beyond `MAX_KEPT` names `everything`, the pattern of all values, counts as deleted: too much, never too little.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, everything: str) -> None:
         self.names: set[str] = set()
         self.patterns: set[str] = set()
+        self.times_kept = 0
+        self.sent_late = 0
+        self._everything = everything
 
     def __len__(self) -> int:
         return len(self.names) + len(self.patterns)
 
-    def keep(self, names: Iterable[str]) -> None:
+    def keep(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        """Keep the deletions of one call."""
+        self.times_kept += 1
+        self.patterns.update(patterns)
         self.names.update(names)
         if len(self.names) > MAX_KEPT:
             self.names.clear()
-            self.patterns.add(EVERYTHING)
+            self.patterns.add(self._everything)
 
     def covers(self, names: Iterable[str]) -> bool:
         """Whether a value under one of these names may be one that was deleted."""
         return bool(self.patterns) or not self.names.isdisjoint(names)
+
+    async def send(
+        self, unlink: Callable[..., Awaitable[object]], scan: Callable[[str], AsyncIterator[list[str]]]
+    ) -> None:
+        """Delete everything that is kept. What fails, or is deleted again meanwhile, stays kept."""
+        names = tuple(self.names)
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
+            self.names.difference_update(batch)  # before it is sent, since it may be deleted again meanwhile
+            try:
+                await unlink(*batch)
+            except BaseException:
+                self.names.update(batch)
+                raise
+            self.sent_late += len(batch)
+        for pattern in tuple(self.patterns):
+            async for found in scan(pattern):
+                await unlink(*found)
+            self.patterns.discard(pattern)
+            self.sent_late += 1

@@ -82,6 +82,11 @@ class Strategy:
     _tag_templates: tuple[tuple[Template, tuple[int, ...]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        given: tuple[object, object] = (self.tags, self.invalidated_by)
+        if not all(isinstance(names, tuple) for names in given):
+            raise StrategyError(
+                f"Strategy {self.name!r}: tags and invalidated_by are tuples, with a comma: ('users',)."
+            )
         if not 0 <= self.jitter < 1:
             raise StrategyError(f"Strategy {self.name!r}: jitter {self.jitter} is not a ratio from 0 to below 1.")
         if not callable(self.ttl) and self.ttl is not None:
