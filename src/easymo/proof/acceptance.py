@@ -90,6 +90,22 @@ class Criterion(Struct, frozen=True, forbid_unknown_fields=True):
     check: list[str]
 
 
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was promised of one autoscaler. Nothing here is measured: tests compare the manifests with it.
+
+    ``targets`` are percent of the request for ``cpu`` and ``memory``, and a value per pod for any other metric. Steps
+    are written ``50%`` or ``2 pods``, with a period where the promise names one: ``2 pods/30s``.
+    """
+
+    source: str
+    min_replicas: int
+    max_replicas: int
+    targets: dict[str, float]
+    scale_up: list[str] = []
+    scale_down: list[str] = []
+    scale_down_after_s: int | None = None
+
+
 class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -100,6 +116,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     stress: Stress = field(default_factory=Stress)
     promises: list[Promise] = []
     criteria: list[Criterion] = []
+    policies: dict[str, Policy] = {}
 
 
 def read_acceptance(path: Path) -> Acceptance:
