@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -83,19 +84,21 @@ class TlsRedis(DebianRedis):
 
 
 @pytest.fixture
-def tls(redis7: Valkey, tmp_path: Path) -> Iterator[str]:
+def tls(redis7: Valkey) -> Iterator[str]:
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("TLS IS NOT TESTED HERE: openssl is not installed, so there is no certificate")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    command = (openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject)
-    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    for path in (*tmp_path.parents, tmp_path, certificate, key):
-        if path.is_relative_to(tmp_path.parents[2]) and path.stat().st_uid == os.getuid():
-            path.chmod(path.stat().st_mode | 0o055 if path.is_dir() else 0o644)
-    with TlsRedis(certificate, key) as server:
-        yield f"rediss://localhost:{server.tls_port}?ssl_ca_certs={certificate}"
+    # Not below pytest's own directory, which the server's unprivileged user cannot enter.
+    with tempfile.TemporaryDirectory(prefix="easymo-tls-") as name:
+        folder = Path(name)
+        certificate, key = folder / "cert.pem", folder / "key.pem"
+        subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        command = (openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject)
+        subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+        folder.chmod(0o755)
+        key.chmod(0o644)
+        with TlsRedis(certificate, key) as server:
+            yield f"rediss://localhost:{server.tls_port}?ssl_ca_certs={certificate}"
 
 
 async def test_tls_works_and_says_that_the_near_cache_is_off(tls: str, open_cache: Open) -> None:
