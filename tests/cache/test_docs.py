@@ -1,0 +1,57 @@
+"""The cache's pages: their code runs, their tests exist, their recipe is short."""
+
+import difflib
+import re
+import sys
+import types
+from pathlib import Path
+
+import httpx
+import pytest
+
+from easymo.cache.commands import REPLACE
+
+ROOT = Path(__file__).parents[2]
+HOWTO = (ROOT / "docs/howto/cache-an-endpoint.md").read_text(encoding="utf-8")
+INVALIDATION = (ROOT / "docs/explanation/invalidation.md").read_text(encoding="utf-8")
+STORED_FORM = (ROOT / "docs/reference/cache-stored-form.md").read_text(encoding="utf-8")
+
+
+def python_block(name: str) -> str:
+    found = re.search(rf"```python\n# {name}\n(.*?)```", HOWTO, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+async def answers(monkeypatch: pytest.MonkeyPatch, name: str) -> list[httpx.Response]:
+    """The first and the second answer of the application that a block of the page makes."""
+    monkeypatch.setenv("REDIS_URL", "memory://")
+    module = types.ModuleType(f"howto_{name}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(python_block(name), name, "exec"), module.__dict__)  # noqa: S102 (a page of ours)
+    transport = httpx.ASGITransport(module.app)
+    async with module.app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        return [await client.get("/live-calls") for _ in range(2)]
+
+
+async def test_all_forms_of_the_endpoint_run_and_answer_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, as_bytes = [await answers(monkeypatch, name) for name in ("before", "after", "bytes")]
+    assert len({answer.content for answer in (*before, *after, *as_bytes)}) == 1
+    assert [answer.headers["x-cache"] for answer in as_bytes] == ["MISS", "HIT"]
+
+
+def test_it_takes_five_changed_lines() -> None:
+    before, after = python_block("before").splitlines(), python_block("after").splitlines()
+    changed = [line for line in difflib.ndiff(before, after) if line.startswith("+ ") and line[2:].strip()]
+    assert len(changed) <= 5, changed
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    claims = re.findall(r"\[`(test_\w+)`\]\(\.\./\.\./(tests/cache/\w+\.py)\)", INVALIDATION)
+    assert len(claims) >= 12
+    for name, path in claims:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), name
+
+
+def test_the_script_for_other_languages_is_the_one_we_use() -> None:
+    assert REPLACE.strip() in STORED_FORM
