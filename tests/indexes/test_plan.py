@@ -71,13 +71,13 @@ async def test_missing_index_is_built_where_the_search_path_finds_the_table(
         ("create index wanted on orders (created_at) where created_at > now()", "must be marked IMMUTABLE"),
         ("create index wanted on orders (sold_at)", 'column "sold_at" does not exist'),
         ("create index wanted on invoices (id)", "the database has no table"),
-        ("create index wanted on parts (id)", "parts is partitioned"),
+        ("create unique index wanted on parts (name)", "must include all partitioning columns"),
     ],
 )
 async def test_index_that_postgres_would_refuse_is_refused_before_anything_is_built(
     connection: asyncpg.Connection, declare: Declare, declared: str, message: str
 ) -> None:
-    await connection.execute("create table parts (id int) partition by range (id)")
+    await connection.execute("create table parts (id int, name text) partition by range (id)")
     (index,) = declare(declared)
     with pytest.raises(DeclarationError, match=message):
         await plan_index(connection, index, replace=False)

@@ -1,15 +1,26 @@
 """`easymo indexes`: lint, plan, apply, verify, roll back and advise, on the command line."""
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
 
 if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
+    from easymo.indexes import Plan, Progress
     from easymo.indexes.lint import Finding
+    from easymo.indexes.watch import Glimpse
+
+Result = TypeVar("Result")
 
 app = typer.Typer(help="Indexes that SQL files declare: safe to build, worth having, easy to take back.")
 
@@ -19,6 +30,18 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="SQL files,
 Queries = Annotated[
     list[Path] | None, typer.Option("--queries", metavar="FILE", help="Named statements (-- name: …). Repeatable.")
 ]
+Url = Annotated[str, typer.Option("--database-url", envvar="DATABASE_URL", help="Address of the database.")]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", metavar="FILE", help="Written before each step. Default: .easymo/<database>.journal.jsonl."
+    ),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Allow to drop a different index of a declared name.")]
+LockTimeout = Annotated[
+    float, typer.Option(min=0.01, help="Seconds that a step waits for a lock before it is retried.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Act. Without it only the plan is printed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 
@@ -51,6 +74,182 @@ def lint(files: Files, queries: Queries = None, json: Json = False) -> None:
         _print_findings(findings)
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(
+    epilog="Example: easymo indexes plan indexes.sql --database-url postgresql://localhost/shop. Exit code: 0 done, 1 "
+    "a step would be refused or the database cannot be reached, 2 usage."
+)
+def plan(
+    files: Files,
+    database_url: Url,
+    replace: Replace = False,
+    replica: Annotated[list[str] | None, typer.Option(help="Address of a replica, whose reads count too.")] = None,
+    journal: JournalFile = None,
+    json: Json = False,
+) -> None:
+    """Compare what the files declare with what the database has, and say what apply would do. Nothing is changed."""
+    planned = _run(lambda: _plan(files, database_url, replace, replica or (), journal))
+    if json:
+        _print_json(planned)
+    else:
+        _print_plan(planned)
+    if any(step.refused for step in planned.steps):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(
+    epilog="Example: easymo indexes apply indexes.sql --digest 3f9a0c1b2d4e --yes. Exit code: 0 done or planned, 1 "
+    "refused or not finished, 2 usage."
+)
+def apply(
+    files: Files,
+    database_url: Url,
+    yes: Yes = False,
+    digest: Annotated[
+        str | None, typer.Option(help="Of the plan that was read: refuse when it holds no longer.")
+    ] = None,
+    replace: Replace = False,
+    lock_timeout: LockTimeout = 2.0,
+    attempts: Annotated[int, typer.Option(min=1, help="How often a step that gets no lock is tried.")] = 10,
+    journal: JournalFile = None,
+) -> None:
+    """Build the declared indexes concurrently, repair invalid leftovers, keep what is right.
+
+    Broken off at any point, a second apply finishes the work.
+    """
+    from easymo.indexes import Retry, read_declared
+    from easymo.indexes import apply as build
+
+    if not yes:
+        planned = _run(lambda: _plan(files, database_url, replace, (), journal))
+        _print_plan(planned)
+        typer.echo(f"Nothing was done. To do it: easymo indexes apply … --digest {planned.digest} --yes")
+        raise typer.Exit(EXIT_FAILED if any(step.refused for step in planned.steps) else 0)
+    with _progress() as (report, watch):
+        applied = _run(
+            lambda: build(
+                database_url,
+                read_declared(*files),
+                lock_timeout=timedelta(seconds=lock_timeout),
+                retry=Retry(attempts=attempts),
+                replace=replace,
+                planned_digest=digest,
+                journal=journal or _default_journal(database_url),
+                report=report,
+                watch=watch,
+            )
+        )
+    for index in applied:
+        typer.echo(f"{index.action:<8}{index.index}  {index.size_bytes / 1e6:.1f} MB  {index.seconds:.1f} s")
+
+
+@app.command(
+    epilog="Example: easymo indexes rollback indexes.sql --yes. Exit code: 0 done or planned, 1 not finished, 2 usage."
+)
+def rollback(
+    files: Files, database_url: Url, yes: Yes = False, lock_timeout: LockTimeout = 2.0, journal: JournalFile = None
+) -> None:
+    """Drop exactly the declared indexes that apply built, and build again what it replaced."""
+    from easymo.indexes import read_declared, rollback_preview
+    from easymo.indexes import rollback as take_back
+
+    book = journal or _default_journal(database_url)
+    if yes:
+        with _progress() as (report, _):
+            done = _run(
+                lambda: take_back(
+                    database_url,
+                    read_declared(*files),
+                    lock_timeout=timedelta(seconds=lock_timeout),
+                    journal=book,
+                    report=report,
+                )
+            )
+    else:
+        done = _run(lambda: rollback_preview(database_url, read_declared(*files), journal=book))
+    for index in done:
+        typer.echo(f"keep    {index.index}: {index.kept_because}" if index.kept_because else f"drop    {index.index}")
+    if not yes:
+        typer.echo("Nothing was done. To do it, add --yes.")
+
+
+async def _plan(
+    files: Sequence[Path], database_url: str, replace: bool, replicas: Sequence[str], journal: Path | None
+) -> "Plan":
+    from easymo.indexes import plan as compare
+    from easymo.indexes import read_declared
+
+    book = journal or _default_journal(database_url)
+    return await compare(database_url, read_declared(*files), replace=replace, replicas=replicas, journal=book)
+
+
+def _run(begin: Callable[[], Coroutine[None, None, Result]]) -> Result:
+    """Run one coroutine; an error of the engine is printed as its sentence, Ctrl-C leaves what is finished."""
+    from easymo.indexes import IndexesError
+
+    try:
+        return asyncio.run(begin())
+    except IndexesError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        typer.echo("easymo indexes: interrupted. What is finished stays; run it again for the rest.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _default_journal(database_url: str) -> Path:
+    name = unquote(urlsplit(database_url).path.strip("/")) or "database"
+    return Path(".easymo") / f"{name.replace('/', '_')}.journal.jsonl"
+
+
+@contextmanager
+def _progress() -> "Iterator[tuple[Callable[[Progress], None], Callable[[Glimpse], None] | None]]":
+    """A bar on a terminal, a line for each event elsewhere."""
+    if not sys.stderr.isatty():
+        yield _say, None
+        return
+    with ProgressBar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def watch(glimpse: "Glimpse") -> None:
+            blocker = f", behind {glimpse.blocker_pid}: {glimpse.blocker_query}" if glimpse.blocker_pid else ""
+            ratio = glimpse.done_ratio
+            bar.update(task, description=f"{glimpse.index}: {glimpse.phase}{blocker}", completed=ratio or 0)
+            bar.update(task, total=None if ratio is None else 1)
+
+        yield _say, watch
+
+
+def _say(progress: "Progress") -> None:
+    line = f"{progress.position}/{progress.total} {progress.event} {progress.index}"
+    if progress.event == "wait":
+        line += f": no lock in attempt {progress.attempt}, next in {progress.delay.total_seconds():.1f} s"
+    typer.echo(line, err=True)
+
+
+def _print_plan(planned: "Plan") -> None:
+    console = Console(highlight=False)
+    for step in planned.steps:
+        cost = (
+            f"  about {step.estimate.size_bytes / 1e6:.1f} MB, {step.estimate.seconds:.0f} s" if step.estimate else ""
+        )
+        console.print(f"{step.action or 'REFUSED':<8}{step.index} on {step.table}{cost}", markup=False, soft_wrap=True)
+        if step.refused:
+            console.print(f"        {step.refused}", markup=False, soft_wrap=True)
+    table = Table("there now", "table", "MB", "scans", "last scan", "", box=None, header_style="bold")
+    for index in planned.indexes:
+        last = index.last_scan.strftime("%Y-%m-%d") if index.last_scan else ""
+        table.add_row(index.index, index.table, f"{index.size_bytes / 1e6:.1f}", str(index.scans), last, index.remark)
+    console.print(table)
+    since = (
+        f"Scans since {planned.usage.since:%Y-%m-%d %H:%M}." if planned.usage.since else "Scans since the first start."
+    )
+    unsure = f" No index is called unused: {planned.usage.unknown_because}." if planned.usage.unknown_because else ""
+    free = "unknown from here" if planned.free_bytes is None else f"{planned.free_bytes / 1e9:.1f} GB"
+    console.print(f"{since}{unsure} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
+    for blocker in planned.blocked_by:
+        console.print(f"A build would wait for {blocker}", markup=False, soft_wrap=True)
+    console.print(f"digest {planned.digest}")
 
 
 def _print_findings(findings: "Sequence[Finding]") -> None:

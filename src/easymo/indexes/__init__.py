@@ -8,8 +8,9 @@ else has changed.
 from easymo.indexes.apply import Applied, apply
 from easymo.indexes.declared import Declared, read_declared
 from easymo.indexes.errors import IndexesError
+from easymo.indexes.plan import Plan, plan
 from easymo.indexes.progress import Progress
-from easymo.indexes.rollback import RolledBack, rollback
+from easymo.indexes.rollback import RolledBack, rollback, rollback_preview
 from easymo.indexes.schema import Schema, difference, snapshot
 from easymo.indexes.session import Retry
 
@@ -17,13 +18,16 @@ __all__ = [
     "Applied",
     "Declared",
     "IndexesError",
+    "Plan",
     "Progress",
     "Retry",
     "RolledBack",
     "Schema",
     "apply",
     "difference",
+    "plan",
     "read_declared",
     "rollback",
+    "rollback_preview",
     "snapshot",
 ]

@@ -44,6 +44,17 @@ class Definition(msgspec.Struct, frozen=True):
         """
         return msgspec.structs.replace(self, name="", schema="", table="", tablespace="")
 
+    def covers(self, other: "Definition") -> bool:
+        """Whether this index begins with the keys of `other`, has more of them, and finds the same rows."""
+        return (
+            not other.unique
+            and self.method == other.method == "btree"
+            and len(other.keys) < len(self.keys)
+            and self.keys[: len(other.keys)] == other.keys
+            and self.predicate == other.predicate
+            and set(other.include) <= {*self.include, *(key.text for key in self.keys)}
+        )
+
 
 def parse_definition(sql: str) -> Definition:
     """The index that one CREATE INDEX statement makes. Raises ValueError for any other statement."""
@@ -71,13 +82,17 @@ def concurrent_statement(sql: str) -> str:
     return deparse(tree)
 
 
-def statement_on(sql: str, schema: str, table: str, name: str) -> str:
-    """The same index on another table and by another name, built at once: for trying a declaration out."""
+def statement_on(
+    sql: str, schema: str, table: str, name: str, *, concurrent: bool = False, only: bool = False, place: bool = False
+) -> str:
+    """The same index on another table and by another name; without its tablespace unless `place`."""
     tree = parse(sql)
     statement = _index_statement(tree)
-    statement.concurrent, statement.if_not_exists = False, False
+    statement.concurrent, statement.if_not_exists = concurrent, False
     statement.relation.schemaname, statement.relation.relname, statement.idxname = schema, table, name
-    statement.relation.inh, statement.table_space = True, ""
+    statement.relation.inh = not only
+    if not place:
+        statement.table_space = ""
     return deparse(tree)
 
 

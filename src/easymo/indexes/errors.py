@@ -44,6 +44,39 @@ class ConnectError(IndexesError):
         self.reason = reason
 
 
+class PoolerError(IndexesError):
+    """The address leads to a pooler that shares sessions, where no setting, lock or concurrent build is safe."""
+
+    def __init__(self, instead: str) -> None:
+        super().__init__(
+            "The address leads to a pooler in transaction mode: settings and the lock against a second run would land "
+            f"in sessions of others. Nothing was done. Use {instead}."
+        )
+        self.instead = instead
+
+
+class MovedError(IndexesError):
+    """The database is not what it was when the plan was made."""
+
+    def __init__(self, planned: str, now: str) -> None:
+        super().__init__(
+            f"The plan with digest {planned} no longer holds: the database has moved and the digest is {now}. "
+            "Nothing was done; read the new plan and pass its digest."
+        )
+        self.planned, self.now = planned, now
+
+
+class DiskError(IndexesError):
+    """The disk of the server has too little room for what the plan builds."""
+
+    def __init__(self, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(
+            f"The indexes need about {needed_bytes / 1e6:.0f} MB, their sorting included, and the server's disk has "
+            f"{free_bytes / 1e6:.0f} MB free. Nothing was built, since a full disk stops every writer: make room first."
+        )
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+
+
 class AnotherRunError(IndexesError):
     """Another apply or rollback works on this database; two would drop each other's unfinished indexes."""
 

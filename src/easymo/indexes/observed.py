@@ -1,5 +1,6 @@
 """The indexes that a database has, as its catalogue tells."""
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import asyncpg
@@ -18,7 +19,8 @@ select
   t.relname as table_name,
   pg_get_indexdef(c.oid) as definition,
   i.indisvalid as valid,
-  pg_relation_size(c.oid) as size_bytes,
+  case c.relkind when 'I' then (select coalesce(sum(pg_relation_size(relid)), 0)::bigint from pg_partition_tree(c.oid))
+    else pg_relation_size(c.oid) end as size_bytes,
   coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
   exists (select from pg_constraint where conindid = c.oid) as backs_constraint,
   (select pid from pg_stat_progress_create_index where index_relid = c.oid) as builder_pid
@@ -28,7 +30,8 @@ join pg_class t on t.oid = i.indrelid
 join pg_namespace n on n.oid = c.relnamespace
 """
 _TABLE = """
-select n.nspname as schema, c.relname as name, c.relkind::text as kind
+select n.nspname as schema, c.relname as name, c.relkind::text as kind, c.oid,
+  coalesce(pg_get_partkeydef(c.oid), '') as partition_key
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.oid = to_regclass($1)
 """
@@ -65,13 +68,24 @@ class Table(msgspec.Struct, frozen=True):
 
     schema: str
     name: str
-    partitioned: bool
+    oid: int
+    partition_key: str = ""
+
+    @property
+    def partitioned(self) -> bool:
+        return bool(self.partition_key)
 
 
 async def observed_index(connection: Connection, schema: str, name: str) -> Observed | None:
     """The index of that name, or None."""
     rows = await connection.fetch(f"{_INDEX} where n.nspname = $1 and c.relname = $2", schema, name)
     return _observed(rows[0]) if rows else None
+
+
+async def indexes_on(connection: Connection, tables: Iterable[int]) -> list[Observed]:
+    """Every index of the tables with these oids, by name."""
+    rows = await connection.fetch(f"{_INDEX} where t.oid = any ($1::oid[]) order by n.nspname, c.relname", [*tables])
+    return [_observed(row) for row in rows]
 
 
 async def find_table(connection: Connection, definition: Definition) -> Table:
@@ -82,7 +96,7 @@ async def find_table(connection: Connection, definition: Definition) -> Table:
         raise DeclarationError(
             definition.name, f"the database has no table {name}; run the migrations before it first."
         )
-    return Table(schema=row["schema"], name=row["name"], partitioned=row["kind"] == _PARTITIONED)
+    return Table(row["schema"], row["name"], row["oid"], row["partition_key"])
 
 
 async def declared_shape(connection: Connection, name: str, statement: str, table: Table) -> Definition:
@@ -94,7 +108,8 @@ async def declared_shape(connection: Connection, name: str, statement: str, tabl
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await connection.execute(f"create temp table {_COPY} (like {quote(table.schema)}.{quote(table.name)})")
+        by = f" partition by {table.partition_key}" if table.partitioned else ""
+        await connection.execute(f"create temp table {_COPY} (like {quote(table.schema)}.{quote(table.name)}){by}")
         await connection.execute(statement_on(statement, _TEMPORARY_SCHEMA, _COPY, name))
         text = await connection.fetchval(
             f"select pg_get_indexdef(indexrelid) from pg_index where indrelid = '{_TEMPORARY_SCHEMA}.{_COPY}'::regclass"

@@ -3,14 +3,18 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import msgspec
 
-from easymo.indexes.apply import is_marked
 from easymo.indexes.declared import Declared
+from easymo.indexes.definitions import Definition, concurrent_statement
 from easymo.indexes.errors import BuildError, DeclarationError
-from easymo.indexes.observed import Connection, Observed, declared_shape, find_table, observed_index
+from easymo.indexes.journal import Journal, open_journal
+from easymo.indexes.marks import is_marked, replaced_by
+from easymo.indexes.observed import Connection, Observed, Table, declared_shape, find_table, observed_index
+from easymo.indexes.partitions import drop_partitioned
 from easymo.indexes.progress import Report, Tell, teller
 from easymo.indexes.session import LOCK_TIMEOUT, Retry, drop, only_run, with_retries
 
@@ -33,57 +37,98 @@ async def rollback(
     *,
     lock_timeout: timedelta = LOCK_TIMEOUT,
     retry: Retry = Retry(),  # noqa: B008 - frozen
+    journal: Path | None = None,
     report: Report | None = None,
 ) -> list[RolledBack]:
-    """Drop, last one first, what `apply` built: marked indexes, and invalid ones that a broken-off apply left.
+    """Drop, last one first, what `apply` built: marked indexes, and what a broken-off apply left.
 
-    An index that somebody else made stays, whatever its name. Raises ConnectError, AnotherRunError, LockError and
-    BuildError; what was dropped before stays dropped, and rolling back again does the rest.
+    An index that `apply` replaced is built again. One that somebody else made stays, whatever its name. Raises
+    ConnectError, PoolerError, AnotherRunError, LockError and BuildError; what was dropped before stays dropped, and
+    rolling back again does the rest.
     """
     async with only_run(database_url, lock_timeout) as connection:
+        book = await open_journal(journal, connection)
         return [
-            await _roll_back(connection, index, retry, teller(index.name, position, len(declared), report))
+            await _roll_back(connection, book, index, retry, teller(index.name, position, len(declared), report))
             for position, index in enumerate(reversed(declared), start=1)
         ]
 
 
-async def _roll_back(connection: Connection, declared: Declared, retry: Retry, tell: Tell) -> RolledBack:
-    kept_because = ""
+async def rollback_preview(
+    database_url: str, declared: Sequence[Declared], *, journal: Path | None = None
+) -> list[RolledBack]:
+    """What `rollback` would drop and keep; nothing is changed. Raises ConnectError, PoolerError, AnotherRunError."""
+    async with only_run(database_url, LOCK_TIMEOUT) as connection:
+        book = await open_journal(journal, connection)
+        looks = [(index.name, await _Removal(connection, book, index).look()) for index in reversed(declared)]
+        return [RolledBack(name, found if isinstance(found, str) else "", 0.0) for name, found in looks]
 
-    async def attempt_once() -> None:
-        nonlocal kept_because
-        found = await _ours(connection, declared)
-        if isinstance(found, Observed):
-            await drop(connection, found.schema, found.name)
-        else:
-            kept_because = found
 
+async def _roll_back(
+    connection: Connection, journal: Journal, declared: Declared, retry: Retry, tell: Tell
+) -> RolledBack:
+    removal = _Removal(connection, journal, declared)
     started = time.perf_counter()
     tell("drop")
     try:
-        attempts = await with_retries(connection, declared.name, retry, attempt_once, tell)
+        attempts = await with_retries(connection, declared.name, retry, removal, tell)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise BuildError(declared.name, f"it could not be dropped: {error}") from error
-    tell("keep" if kept_because else "done", attempts)
-    return RolledBack(declared.name, kept_because, time.perf_counter() - started)
+    tell("keep" if removal.kept_because else "done", attempts)
+    return RolledBack(declared.name, removal.kept_because, time.perf_counter() - started)
 
 
-async def _ours(connection: Connection, declared: Declared) -> Observed | str:
-    """The index if it is ours to drop, else the reason why not."""
-    try:
-        table = await find_table(connection, declared.definition)
-    except DeclarationError:
-        return "its table is not there"
-    observed = await observed_index(connection, table.schema, declared.name)
-    if observed is None:
-        return "it is not there"
-    if is_marked(observed):
-        return observed
-    if observed.valid:
-        return "apply did not build it"
-    if observed.builder_pid is not None:
-        return f"backend {observed.builder_pid} is building it now"
-    # A build that broke off before it could be marked: only the name and the shape tell.
-    if observed.shape != await declared_shape(connection, declared.name, declared.statement, table):
-        return "it is invalid, but not the declared index"
-    return observed
+class _Ours(msgspec.Struct, frozen=True):
+    """What is to be taken away (None when an earlier run has), where, and the statement of what stood there before."""
+
+    table: Table
+    shape: Definition
+    observed: Observed | None
+    replaced: str
+
+
+class _Removal:
+    """One attempt to take an index back. A later attempt, or run, goes on where the last one stopped."""
+
+    def __init__(self, connection: Connection, journal: Journal, declared: Declared) -> None:
+        self._connection, self._journal, self._declared = connection, journal, declared
+        self.kept_because = ""
+
+    async def __call__(self) -> None:
+        found = await self.look()
+        if isinstance(found, str):
+            self.kept_because = found
+            return
+        schema, name = found.table.schema, self._declared.name
+        self._journal.write("drop", schema, name, found.shape, found.replaced)
+        if found.table.partitioned:
+            await drop_partitioned(self._connection, found.table, self._declared.name, found.shape)
+        elif found.observed:
+            await drop(self._connection, schema, found.observed.name)
+        if found.replaced:
+            await self._connection.execute(concurrent_statement(found.replaced))
+        self._journal.write("dropped", schema, name)
+
+    async def look(self) -> _Ours | str:
+        """The index if it is ours to drop, else the reason why not."""
+        declared = self._declared
+        try:
+            table = await find_table(self._connection, declared.definition)
+        except DeclarationError:
+            return "its table is not there"
+        observed = await observed_index(self._connection, table.schema, declared.name)
+        entry = self._journal.unfinished(table.schema, declared.name)
+        replaced = entry.replaced if entry else ""
+        if observed is None and not replaced and not table.partitioned:
+            return "it is not there"
+        if observed and is_marked(observed):
+            return _Ours(table, observed.shape, observed, replaced_by(observed))
+        shape = await declared_shape(self._connection, declared.name, declared.statement, table)
+        if observed and observed.builder_pid is not None:
+            return f"backend {observed.builder_pid} is building it now"
+        if observed and observed.valid and not self._journal.began(table.schema, declared.name, shape):
+            return "apply did not build it"
+        # A build that broke off before it could be marked: only the name and the shape tell.
+        if observed and observed.shape != shape:
+            return "it is invalid, but not the declared index"
+        return _Ours(table, shape, observed, replaced)

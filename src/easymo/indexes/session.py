@@ -1,8 +1,9 @@
 """The one connection that changes indexes: its own settings, one run at a time, and patience with locks."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import asyncpg
@@ -10,9 +11,14 @@ import msgspec
 
 from easymo.indexes.errors import AnotherRunError, ConnectError, LockError
 from easymo.indexes.observed import Connection, quote
+from easymo.indexes.pooler import refuse_pooler
 from easymo.indexes.progress import Tell
 
 LOCK_TIMEOUT = timedelta(seconds=2)
+
+# A backend whose client was killed sees it after the interval below; until then it holds the lock of its run.
+_PATIENCE_S, _POLL_S = 3.0, 0.1
+_CLIENT_CHECK = "set client_connection_check_interval = '500ms'"
 
 # Advisory locks belong to a database; the number only has to be ours.
 _RUN_LOCK = int.from_bytes(b"easymoix")
@@ -46,31 +52,51 @@ class Retry(msgspec.Struct, frozen=True):
 async def only_run(database_url: str, lock_timeout: timedelta) -> AsyncIterator[Connection]:
     """A connection in autocommit whose lock waits end after `lock_timeout`.
 
-    Raises ConnectError, and AnotherRunError while another one is open.
+    Raises ConnectError, PoolerError, and AnotherRunError while another one is open; one that was killed a moment ago
+    is waited for.
     """
-    connection = await _connect(database_url, lock_timeout)
+    connection = await _connect(database_url)
     try:
+        await refuse_pooler(connection, database_url)
+        await _prepare(connection, lock_timeout)
+        deadline = time.monotonic() + _PATIENCE_S
         # Never the waiting form: a session that waits for it holds a snapshot, which the other one's build waits for.
-        if not await connection.fetchval("select pg_try_advisory_lock($1)", _RUN_LOCK):
-            raise AnotherRunError(await connection.fetchval(_RUN_LOCK_HOLDER, _RUN_LOCK))
+        while not await connection.fetchval("select pg_try_advisory_lock($1)", _RUN_LOCK):
+            if time.monotonic() > deadline:
+                raise AnotherRunError(await connection.fetchval(_RUN_LOCK_HOLDER, _RUN_LOCK))
+            await asyncio.sleep(_POLL_S)
         yield connection
     finally:
         await connection.close()
 
 
-async def _connect(database_url: str, lock_timeout: timedelta) -> Connection:
+@asynccontextmanager
+async def reader(database_url: str) -> AsyncIterator[Connection]:
+    """A connection for looking only. Raises ConnectError."""
+    connection = await _connect(database_url)
     try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _connect(database_url: str) -> Connection:
+    try:
+        # No settings here: a pooler would refuse them before it could be recognised.
         return await asyncpg.connect(
-            database_url,
-            statement_cache_size=0,
-            server_settings={
-                "application_name": "easymo indexes",
-                "lock_timeout": str(lock_timeout // timedelta(milliseconds=1)),
-                "statement_timeout": "0",  # a build that a role's limit cuts off leaves an invalid index
-            },
+            database_url, statement_cache_size=0, server_settings={"application_name": "easymo indexes"}
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise ConnectError(str(error)) from error
+
+
+async def _prepare(connection: Connection, lock_timeout: timedelta) -> None:
+    # A build that a limit of the role cuts off leaves an invalid index.
+    await connection.execute("set statement_timeout = 0")
+    await connection.execute(f"set lock_timeout = {lock_timeout // timedelta(milliseconds=1)}")
+    await connection.execute("set idle_in_transaction_session_timeout = 0")
+    with suppress(asyncpg.InvalidParameterValueError):  # the server's system has no way to see it
+        await connection.execute(_CLIENT_CHECK)
 
 
 async def with_retries(
@@ -93,7 +119,7 @@ async def with_retries(
                 await asyncio.sleep(retry.delay(attempt).total_seconds())
         else:
             return attempt
-    raise LockError(index, retry.attempts, await _open_transactions(connection))
+    raise LockError(index, retry.attempts, await open_transactions(connection))
 
 
 async def drop(connection: Connection, schema: str, name: str) -> None:
@@ -101,6 +127,7 @@ async def drop(connection: Connection, schema: str, name: str) -> None:
     await connection.execute(f"drop index concurrently if exists {quote(schema)}.{quote(name)}")
 
 
-async def _open_transactions(connection: Connection) -> list[str]:
+async def open_transactions(connection: Connection) -> list[str]:
+    """The three oldest open transactions of others in this database, in words: a build waits for their end."""
     rows = await connection.fetch(_OPEN_TRANSACTIONS)
     return [f"backend {row['pid']}, {row['state']}, open for {row['seconds']} s ({row['query']})" for row in rows]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from easymo.indexes.lint.migrations import Index, Migrations, Report, Rule, Severity
+from easymo.indexes.lint.migrations import Migrations, Report, Rule, Severity
 
 
 def check(migrations: Migrations) -> Iterator[Report]:
     for one, other in migrations.pairs():
-        if is_prefix(one, other):
+        if other.definition.covers(one.definition):
             yield Report(
                 one.path,
                 one.statement,
@@ -15,19 +15,6 @@ def check(migrations: Migrations) -> Iterator[Report]:
                 "the same rows: every write pays for both.",
                 f"Remove {one.name}, unless it is so much smaller that queries choose it.",
             )
-
-
-def is_prefix(one: Index, other: Index) -> bool:
-    """Whether `other` can do all that `one` does."""
-    short, long = one.definition, other.definition
-    return (
-        not short.unique
-        and short.method == long.method == "btree"
-        and len(short.keys) < len(long.keys)
-        and long.keys[: len(short.keys)] == short.keys
-        and short.predicate == long.predicate
-        and set(short.include) <= {*long.include, *(key.text for key in long.keys)}
-    )
 
 
 RULE = Rule("prefix-of-another", Severity.WARNING, check)

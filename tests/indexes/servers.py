@@ -1,0 +1,102 @@
+"""Servers of Debian that only tests want, PostgreSQL 15 and PgBouncer: a missing one fails in CI, else it is a skip."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+_READY_WITHIN_S = 20
+
+
+def program(path: str | None, package: str) -> str:
+    """The path of a program, or a failure in CI and a loud skip elsewhere."""
+    if path and Path(path).exists():
+        return path
+    message = f"{package} is not installed, so this was not tested: apt-get install {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextmanager
+def postgres_15() -> Iterator[str]:
+    """Address of a throw-away PostgreSQL 15 with an empty database `postgres`."""
+    initdb = program(str(POSTGRES_15 / "initdb"), "postgresql-15")
+    with _folder() as folder:
+        data = folder / "data"
+        _run([initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
+        command = [str(POSTGRES_15 / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", "fsync=off"]
+        command += ["-c", f"unix_socket_directories={folder}", "-c", "max_parallel_workers_per_gather=0"]
+        command += ["-c", "shared_preload_libraries=pg_stat_statements", "-c", "shared_buffers=256MB"]
+        with _serving(command, folder / ".s.PGSQL.5432", signal.SIGQUIT):
+            yield f"postgresql://postgres@/postgres?host={folder}&port=5432"
+
+
+@contextmanager
+def pgbouncer(database_url: str, pool_mode: str) -> Iterator[str]:
+    """Address of the same database behind a pooler with two server connections."""
+    binary = program(shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "pgbouncer")
+    parts = urlsplit(database_url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    owner = Path(query["host"]).stat().st_uid
+    with _folder(owner) as folder:
+        (folder / "users").write_text('"postgres" ""\n')
+        settings = folder / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host={query['host']} port={query['port']}\n[pgbouncer]\nunix_socket_dir = {folder}\n"
+            f"listen_port = 6543\npool_mode = {pool_mode}\ndefault_pool_size = 2\nauth_type = any\n"
+            f"auth_file = {folder}/users\nlogfile =\npidfile =\n"
+        )
+        settings.write_text(settings.read_text().replace("* =", f"{parts.path[1:]} = user=postgres"))
+        with _serving([binary, str(settings)], folder / ".s.PGSQL.6543", signal.SIGTERM, owner):
+            yield f"postgresql://postgres@{parts.path}?host={folder}&port=6543"
+
+
+@contextmanager
+def _folder(owner: int | None = None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="easymo-test-", dir="/var/tmp") as name:
+        if os.geteuid() == 0:
+            os.chown(name, _user() if owner is None else owner, -1)
+        yield Path(name)
+
+
+@contextmanager
+def _serving(command: list[str], unix_socket: Path, stop: signal.Signals, owner: int | None = None) -> Iterator[None]:
+    as_user = {"user": _user() if owner is None else owner} if os.geteuid() == 0 else {}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user)
+    try:
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while not _accepts(unix_socket):
+            assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"{command[0]} was not ready after {_READY_WITHIN_S} s"
+        yield
+    finally:
+        process.send_signal(stop)
+        process.wait(_READY_WITHIN_S)
+
+
+def _accepts(unix_socket: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(unix_socket)) == 0
+
+
+def _run(command: list[str]) -> None:
+    as_user = {"user": _user()} if os.geteuid() == 0 else {}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_user)
+    assert done.returncode == 0, done.stderr
+
+
+def _user() -> int:
+    import pwd
+
+    return pwd.getpwnam("nobody").pw_uid
