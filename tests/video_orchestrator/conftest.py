@@ -43,6 +43,7 @@ def environ(database: object, database_url: str, root: Path) -> dict[str, str]:
     return {
         "DATABASE_URL": database_url,
         "REDIS_ENABLED": "false",
+        "AUTH_DISABLED": "true",
         "DATABASE_POOL_SIZE": "3",
         "RENDER_DIR": str(root),
         "RENDER_LEASE_S": "1",

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
-import pytest
+import psutil
 
 from tests.operations.processes import address_of, command, end
-from tests.video_orchestrator.client import job_of, left_in, plan, queued, scene, shot, until
+from tests.video_orchestrator.client import job_of, left_in, plan, queued, scene, shot, until, video_orchestrator
 
 
 async def test_render_survives_the_service_and_the_service_comes_back_to_it(
@@ -55,8 +56,37 @@ async def test_render_survives_the_service_and_the_service_comes_back_to_it(
     assert left_in(root) == [job["output"]]
 
 
+async def test_ffmpeg_does_not_outlive_a_killed_worker(
+    environ: dict[str, str], root: Path, ffmpeg_that: Callable[[str], str]
+) -> None:
+    silent = {"FFMPEG": ffmpeg_that("exec sleep 3457")}  # it would notice a closed pipe only when it writes
+    async with video_orchestrator(environ) as client:
+        job_id = await queued(client, plan())
+        with command("serve", "video-worker", "--port", "0", **environ, **silent) as worker:
+            await asyncio.to_thread(address_of, worker)
+
+            async def rendering() -> bool:
+                return any("3457" in child.cmdline() for child in psutil.Process(worker.pid).children())
+
+            await until(rendering)
+            started = psutil.Process(worker.pid).children()
+            worker.kill()
+            assert (await asyncio.to_thread(psutil.wait_procs, started, timeout=10))[1] == []
+        with command("serve", "video-worker", "--port", "0", **environ) as worker:
+            await asyncio.to_thread(address_of, worker)
+
+            async def succeeded() -> bool:
+                return (await job_of(client, job_id))["status"] == "succeeded"
+
+            await until(succeeded)
+            await asyncio.to_thread(end, worker)
+        job = await job_of(client, job_id)
+    assert job["attempts"] == 2
+    assert left_in(root) == [job["output"]]
+
+
 async def test_gigabyte_is_refused_at_the_door(environ: dict[str, str]) -> None:
-    async def gigabyte() -> object:
+    async def gigabyte() -> AsyncIterator[bytes]:
         for _ in range(1024):
             yield b" " * 2**20
 
@@ -71,9 +101,8 @@ async def test_gigabyte_is_refused_at_the_door(environ: dict[str, str]) -> None:
             assert (await client.get("/health/live")).status_code == 200
 
 
-@pytest.mark.parametrize("ffmpeg", ["/nowhere/ffmpeg"])
-def test_worker_without_an_ffmpeg_ends_with_one_sentence(environ: dict[str, str], ffmpeg: str) -> None:
-    with command("serve", "video-worker", "--port", "0", **environ, FFMPEG=ffmpeg) as worker:
+def test_worker_without_an_ffmpeg_ends_with_one_sentence(environ: dict[str, str]) -> None:
+    with command("serve", "video-worker", "--port", "0", **environ, FFMPEG="/nowhere/ffmpeg") as worker:
         _, errors = worker.communicate(timeout=60)
     assert worker.returncode == 1
     assert errors.startswith("video-worker cannot start: FFMPEG names no program that can be run")
