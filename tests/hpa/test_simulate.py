@@ -100,6 +100,19 @@ def test_memory_without_a_source_is_left_out_and_said() -> None:
     assert "--metric memory=60%" in found.notes[0]
 
 
+def test_a_queue_is_simulated_and_moves_the_autoscaler_that_watches_it() -> None:
+    renders = hpa(requests_per_pod("2", "External", "render_queue_depth"), maximum=8)
+    a_minute_each = Conditions(capacity=1 / 60)
+    jobs = Series((0.0, 600.0, 1800.0), (0.01, 0.1, 0.01), 2 * HOUR)
+    found = simulate(renders, jobs, a_minute_each)
+    first = next(sync for sync in found.syncs if sync.replicas > 2)
+    # 4 jobs a minute more than two pods do: at 675 s 5 of them wait, more than 10 % above 2 for each pod, and that is
+    # seen 30 s later.
+    assert (first.time_s, first.value, first.replicas) == (705, 2500, 3)
+    assert found.totals.most_replicas == 6
+    assert sizes(found)[-1] == 2
+
+
 def test_a_series_in_cores_becomes_a_utilization_by_the_request() -> None:
     cores = Series((0.0,), (3.0,), HOUR)
     demand = Series((0.0,), (1.0,), HOUR)
@@ -110,9 +123,9 @@ def test_a_series_in_cores_becomes_a_utilization_by_the_request() -> None:
 
 
 def test_a_metric_that_nothing_tells_is_refused_with_the_ways_to_tell_it() -> None:
-    queue = hpa(requests_per_pod("5", "External", "render_queue_depth"))
-    with pytest.raises(HpaError, match="--metric render_queue_depth=SERIES"):
-        simulate(queue, shape("spike", 1, 9), Conditions(capacity=1))
+    lag = hpa(requests_per_pod("5", "External", "consumer_lag"))
+    with pytest.raises(HpaError, match="--metric consumer_lag=SERIES"):
+        simulate(lag, shape("spike", 1, 9), Conditions(capacity=1))
     with pytest.raises(HpaError, match="no metric 'queue'"):
         simulate(hpa(cpu(50)), shape("spike", 1, 9), Conditions(capacity=1), {"queue": "demand"})
     with pytest.raises(HpaError, match="every metric is left out"):

@@ -1,19 +1,22 @@
 """``easymo hpa``: what an autoscaler would do, before it does it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:  # the engine needs the extra `hpa`: other commands must start without it
     from easymo.hpa.backtest import Backtest
     from easymo.hpa.check import Finding
     from easymo.hpa.simulate import Simulation
+    from easymo.hpa.tune import Tuning
 
 app = typer.Typer(help="See what a HorizontalPodAutoscaler would do before it does it.", no_args_is_help=True)
 
@@ -34,7 +37,7 @@ Verdict = Annotated[
 Arm = Annotated[str, typer.Option(help="The arm of the verdict whose capacity counts.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="NAME[=SOURCE]", help="The trace is NAME; or =SERIES, =60% or =failing."),
+    typer.Option("--metric", metavar="NAME[=SOURCE]", help="The trace is NAME; or =SERIES, =60%, =queue, =failing."),
 ]
 Startup = Annotated[float, typer.Option(help="Seconds from the decision to a running container.")]
 Readiness = Annotated[float, typer.Option("--readiness-delay", help="Seconds from running to ready.")]
@@ -190,6 +193,123 @@ def simulate(
         sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
     else:
         _print(found, others, tested)
+
+
+@app.command(
+    epilog="Example: easymo hpa tune hpa.yaml --trace day.csv --capacity 156 --limit 30 --patch better.yaml. "
+    "Exit code: 0 found, 1 no candidate keeps the limit, 2 usage or a file that cannot be used."
+)
+def tune(
+    files: Files,
+    limit: Annotated[float, typer.Option(help="Seconds short of capacity that are allowed over the whole demand.")] = 0,
+    trace: Trace = None,
+    shape: Shape = None,
+    base: Base = None,
+    peak: Peak = None,
+    capacity: Capacity = None,
+    verdict: Verdict = None,
+    arm: Arm = "both",
+    names: Names = None,
+    metrics: Metrics = None,
+    startup: Startup = 20,
+    readiness_delay: Readiness = 10,
+    metric_lag: Lag = 30,
+    cpu_at_capacity: FullPercent = 100,
+    sync_period: SyncPeriod = 15,
+    tolerance: Tolerance = 0.1,
+    price: Price = None,
+    hold_gaps: HoldGaps = False,
+    minimums: Annotated[list[int] | None, typer.Option("--min", help="A minReplicas to try. Repeatable.")] = None,
+    maximums: Annotated[list[int] | None, typer.Option("--max", help="A maxReplicas to try. Repeatable.")] = None,
+    best: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 10,
+    processes: Annotated[int | None, typer.Option(min=1, help="Default: one per core.")] = None,
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the cheapest as a kustomize patch.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,
+) -> None:
+    """Search bounds, targets and behavior for the cheapest autoscaler that is short for at most --limit seconds."""
+    from easymo.hpa import tune as engine
+    from easymo.hpa.errors import HpaError
+    from easymo.hpa.inputs import read_autoscalers, sources_of
+    from easymo.hpa.replay import replay_of
+    from easymo.hpa.simulate import Conditions
+    from easymo.trace import TraceError
+
+    try:
+        given = Conditions(
+            capacity=_capacity(capacity, verdict, arm),
+            full_percent=cpu_at_capacity,
+            startup_s=startup,
+            readiness_delay_s=readiness_delay,
+            metric_lag_s=metric_lag,
+            sync_period_s=sync_period,
+            tolerance=tolerance,
+            pod_hour_price=price,
+        )
+        replay = replay_of(trace, shape, base, peak, metrics or (), hold_gaps=hold_gaps)
+        scaled = read_autoscalers(files, names or ())
+        sources = replay.sources(scaled)
+        found = []
+        for one in scaled:
+            with _progress(one.hpa.name) as on_progress:
+                found.append(
+                    engine.tune(
+                        one,
+                        replay.demand(one.hpa, given),
+                        given,
+                        sources_of(one.hpa, sources),
+                        limit_short_s=limit,
+                        grid=engine.grid_for(one.hpa, minimums or (), maximums or ()),
+                        processes=processes,
+                        on_progress=on_progress,
+                    )
+                )
+    except (HpaError, TraceError) as error:
+        _fail(error)
+    if patch is not None:
+        patches = [engine.patch_of(one, t.best[0].hpa) for one, t in zip(scaled, found, strict=True) if t.best]
+        _write(patch, "---\n".join(patches))
+    if as_json:
+        shown = [msgspec.structs.replace(tuning, best=tuning.best[:best]) for tuning in found]
+        sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
+    else:
+        for tuning in found:
+            _print_tuning(tuning, limit, best)
+    if not all(tuning.best for tuning in found):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, and nothing elsewhere."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(name)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_tuning(tuning: "Tuning", limit: float, most: int) -> None:
+    from easymo.hpa.tune import described
+
+    table = Table(
+        *("pods", "targets", "up", "down", "short", "pod-hours", "cost", "changes", "flaps"),
+        box=None,
+        header_style="bold",
+        padding=(0, 1, 0, 0),
+        title=f"{tuning.now.hpa.name}: {tuning.tried} candidates, at most {limit:g} s short",
+        title_justify="left",
+    )
+    for number, one in enumerate([tuning.now, *tuning.best[:most]]):
+        totals = one.totals
+        cost = "–" if totals.cost is None else f"{totals.cost:,.2f}"
+        figures = (f"{totals.short_s:,.0f} s", f"{totals.pod_hours:,.1f}", cost, str(totals.changes), str(totals.flaps))
+        table.add_row(*described(one.hpa), *figures, style="" if number else "dim", end_section=not number)
+    console = Console(highlight=False)
+    console.print(table)
+    typer.echo("The first row is the manifest as it is.")
+    if not tuning.best:
+        typer.echo(
+            f"No candidate keeps the limit of {limit:g} s; the best is short for {tuning.least_short_s:,.0f} s. "
+            "Allow more, raise --min, or shorten start-up and metric lag."
+        )
 
 
 def _capacity(capacity: float | None, verdict: Path | None, arm: str) -> float:

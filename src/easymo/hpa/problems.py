@@ -9,7 +9,6 @@ from easymo.hpa.manifests import Document, autoscalers
 from easymo.hpa.schema import DEFAULT_VERSION, schema_problem
 from easymo.hpa.validation import validate
 
-
 _IS = {
     "Required": "is missing",
     "Invalid": "is invalid",

@@ -19,9 +19,10 @@ class Constant(Struct, frozen=True):
     percent: float
 
 
-Values = Series | Literal["demand"]
+Values = Series | Literal["demand", "queue"]
 Source = Values | Constant | Literal["failing"]
-"""Where a metric gets its values: a series of its own, a constant, the demand itself, or an API that never answers."""
+"""Where a metric gets its values: a series of its own, a constant, the demand itself, the queue that is simulated from
+it, or an API that never answers."""
 
 NORMAL_REQUEST_M = 1000
 """Request of a pod when only the share of it that is used is known."""
@@ -30,11 +31,11 @@ NORMAL_REQUEST_M = 1000
 class View:
     """What the metrics API would show at one sync: samples are those of ``sample_s``."""
 
-    __slots__ = ("arriving", "current", "fleet", "now", "sample_s", "served_per_pod", "window_s")
+    __slots__ = ("arriving", "current", "fleet", "now", "sample_s", "served_per_pod", "waiting", "window_s")
 
     def __init__(self, fleet: Fleet, window_s: float) -> None:
         self.fleet, self.window_s = fleet, window_s
-        self.now = self.sample_s = self.arriving = self.served_per_pod = 0.0
+        self.now = self.sample_s = self.arriving = self.served_per_pod = self.waiting = 0.0
         self.current = 0
 
 
@@ -54,8 +55,8 @@ def signals(
     """A signal per metric of ``hpa`` in the order of its spec, and a note for each metric that is left out.
 
     ``sources`` overrides by metric name what is derived from the demand: cpu is the served share of ``capacity`` times
-    ``full_percent`` of the request, and a metric with ``request`` in its name is the request rate. ``requests_m`` are a
-    pod's requests by resource, needed for a resource that has a series.
+    ``full_percent`` of the request, a metric with ``request`` in its name is the request rate, and one with ``queue``
+    in it what waits. ``requests_m`` are a pod's requests by resource, needed for a resource that has a series.
 
     Raises:
         HpaError: for a metric that has no source, and for a source that no metric has.
@@ -74,7 +75,7 @@ def signals(
             if metric.name != "cpu" and source is None:
                 notes.append(_left_out(metric))
                 continue
-            if metric.target != "Utilization" and not (isinstance(source, Series) or source == "demand"):
+            if metric.target != "Utilization" and not (isinstance(source, Series) or source in ("demand", "queue")):
                 raise HpaError(
                     f"{hpa.name}: {metric.name} has an averageValue, which a share of a request does not tell. "
                     f"Give it a series: --metric {metric.name}=SERIES."
@@ -83,13 +84,13 @@ def signals(
                 hpa, metric, source, lambda view: int(view.served_per_pod * scale), requests_m or {}
             )
             found[metric.name] = _resource_signal(hpa, metric, use, request_m, tolerance)
-        elif isinstance(source, Constant) or (source is None and "request" not in metric.name):
+        elif isinstance(source, Constant) or (source := source or _told_by_name(metric)) is None:
             raise HpaError(
                 f"{hpa.name}: nothing tells the metric {metric.name!r}. Say --metric {metric.name} when the trace "
                 f"holds it, --metric {metric.name}=SERIES for a series of the trace, or {metric.name}=failing."
             )
         else:
-            found[metric.name] = _custom(metric, source or "demand", tolerance)
+            found[metric.name] = _custom(metric, source, tolerance)
     if not found:
         raise HpaError(f"{hpa.name}: every metric is left out, so nothing would move it. Give one a source: --metric.")
     return found, notes
@@ -125,6 +126,12 @@ def _resource_signal(
     return lambda view: _of(average_value, _load(view, use(view), 0, metric.name), metric, view, tolerance)
 
 
+def _told_by_name(metric: Metric) -> Values | None:
+    if "queue" in metric.name:
+        return "queue"
+    return "demand" if "request" in metric.name else None
+
+
 def _left_out(metric: Metric) -> str:
     return (
         f"{metric.name} is left out, since requests/s do not tell it: --metric {metric.name}=60% holds it at a share "
@@ -150,6 +157,8 @@ def _total(source: Values) -> Callable[[View], int]:
     """Thousandths of the whole: what arrives, not what is served."""
     if source == "demand":
         return lambda view: round(view.arriving * 1000)
+    if source == "queue":
+        return lambda view: round(view.waiting * 1000)
     return lambda view: round(source.at(view.sample_s) * 1000)
 
 
@@ -157,6 +166,8 @@ def _per_pod(source: Values, *, shared: bool) -> Callable[[View], int]:
     """Thousandths per serving pod; a series that is not ``shared`` already is per pod."""
     if source == "demand":
         return lambda view: int(view.served_per_pod * 1000)
+    if source == "queue":
+        return lambda view: int(view.waiting * 1000 / max(view.fleet.serving, 1))
     if shared:
         return lambda view: int(source.at(view.sample_s) * 1000 / max(view.fleet.serving, 1))
     return lambda view: int(source.at(view.sample_s) * 1000)
