@@ -13,8 +13,6 @@ from easymo.proof.promises import Promise
 from easymo.proof.verdicts import decide, judge
 from tests.proof.conftest import MakeRound
 
-AA = ("aa-1", "aa-2")
-
 
 def promise(metric: str = "latency_p50", **bounds: Any) -> Promise:
     given_kind = bounds.pop("kind", "change")
@@ -48,7 +46,7 @@ def test_a_steady_halving_keeps_a_promise_of_forty_percent(make_round: MakeRound
     rng = Random(1)
     before = [10 * rng.uniform(0.95, 1.05) for _ in range(10)]
     after = [5 * rng.uniform(0.95, 1.05) for _ in range(10)]
-    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both", AA)
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both")
     assert verdict.verdict == "kept"
     assert verdict.change == pytest.approx(-0.5, abs=0.03)
     assert verdict.before is not None
@@ -60,19 +58,19 @@ def test_a_steady_halving_keeps_a_promise_of_forty_percent(make_round: MakeRound
 
 def test_no_change_breaks_a_promise_of_a_change(make_round: MakeRound) -> None:
     before = [10, 10.2, 9.9, 10.1, 10.0, 9.8]
-    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, before[::-1]), "none", "both", AA)
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, before[::-1]), "none", "both")
     assert verdict.verdict == "broken"
 
 
 def test_noise_as_large_as_the_effect_decides_nothing(make_round: MakeRound) -> None:
     before, after = [10, 30, 8, 25, 9, 28], [20, 6, 14, 7, 22, 5]
-    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both", AA)
+    [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both")
     assert verdict.verdict == "inconclusive"
 
 
 def test_p99_of_a_few_hundred_requests_has_no_interval_and_says_why(make_round: MakeRound) -> None:
     measured = pairs(make_round, [10, 11, 10], [1, 1.1, 1], requests=300)
-    [verdict] = judge([promise("latency_p99", at_most=-0.4)], measured, "none", "both", AA)
+    [verdict] = judge([promise("latency_p99", at_most=-0.4)], measured, "none", "both")
     assert (verdict.verdict, verdict.interval) == ("inconclusive", None)
     assert "300 requests" in verdict.reason
     assert "1,000" in verdict.reason
@@ -83,7 +81,7 @@ def test_a_machine_that_differs_from_itself_decides_nothing(make_round: MakeRoun
     for pair in range(4):
         measured.rounds.append(make_round("none", "aa-1", pair, latency_ms=10 + pair / 100))
         measured.rounds.append(make_round("none", "aa-2", pair, latency_ms=13 + pair / 100))
-    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both", AA)
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both")
     assert verdict.verdict == "inconclusive"
     assert "not steady" in verdict.reason
 
@@ -92,7 +90,7 @@ def test_void_rounds_do_not_count(make_round: MakeRound) -> None:
     measured = pairs(make_round, [10, 10.1, 9.9], [5, 5.1, 4.9])
     measured.rounds.append(make_round("none", pair=3, latency_ms=10))
     measured.rounds.append(make_round("both", pair=3, latency_ms=500, void="generator was late"))
-    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both", AA)
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both")
     assert verdict.reason == "3 pairs"
     assert verdict.after == pytest.approx(5, abs=0.1)
 
@@ -101,19 +99,19 @@ def test_capacity_runs_from_the_last_step_held_to_the_first_failed() -> None:
     measured = Measurements(capacity={"none": ArmCapacity(100, 120, []), "both": ArmCapacity(290, 350, [])})
     level = promise("capacity_rps", kind="level", at_least=300)
     change = promise("capacity_rps", at_least=0.92)
-    first, second = judge([level, change], measured, "none", "both", AA)
+    first, second = judge([level, change], measured, "none", "both")
     assert (first.interval, first.verdict) == ([290, 350], "kept")
     assert second.interval == pytest.approx([290 / 120 - 1, 350 / 100 - 1])
     assert second.verdict == "kept"
-    beyond = judge([promise("capacity_rps", kind="level", at_least=400)], measured, "none", "both", AA)[0]
+    beyond = judge([promise("capacity_rps", kind="level", at_least=400)], measured, "none", "both")[0]
     assert beyond.verdict == "broken"
-    between = judge([promise("capacity_rps", kind="level", at_least=330)], measured, "none", "both", AA)[0]
+    between = judge([promise("capacity_rps", kind="level", at_least=330)], measured, "none", "both")[0]
     assert between.verdict == "inconclusive"
 
 
 def test_a_capacity_whose_top_step_held_is_open_above() -> None:
     measured = Measurements(capacity={"none": ArmCapacity(100, 120, []), "both": ArmCapacity(5000, None, [])})
-    [verdict] = judge([promise("capacity_rps", kind="level", at_least=300)], measured, "none", "both", AA)
+    [verdict] = judge([promise("capacity_rps", kind="level", at_least=300)], measured, "none", "both")
     assert (verdict.interval, verdict.verdict) == ([5000, None], "kept")
 
 
@@ -123,14 +121,14 @@ def test_error_levels_need_every_stress_round_to_agree(make_round: MakeRound, er
     for number, count in enumerate(errors):
         measured.rounds.append(make_round("none", "stress", number, errors=500, rate_rps=300))
         measured.rounds.append(make_round("both", "stress", number, errors=count, rate_rps=300))
-    [verdict] = judge([promise("error_ratio@300", kind="level", at_most=0.01)], measured, "none", "both", AA)
+    [verdict] = judge([promise("error_ratio@300", kind="level", at_most=0.01)], measured, "none", "both")
     assert verdict.verdict == decision
     assert verdict.before == pytest.approx(0.25)
 
 
 def test_a_server_that_cannot_count_statements_leaves_the_promise_undecided(make_round: MakeRound) -> None:
     measured = pairs(make_round, [10, 11, 10], [5, 5, 6], statements=None)
-    [verdict] = judge([promise("db_statements_per_request", at_most=-0.5)], measured, "none", "both", AA)
+    [verdict] = judge([promise("db_statements_per_request", at_most=-0.5)], measured, "none", "both")
     assert (verdict.verdict, verdict.interval, verdict.before) == ("inconclusive", None, None)
 
 
@@ -138,8 +136,8 @@ def test_holm_withholds_a_verdict_that_only_luck_among_many_would_give(make_roun
     before = [10.0, 10.0, 10.0, 10.0, 10.0, 10.0]
     after = [8.8, 8.1, 9.4, 8.0, 9.3, 8.2]  # about -14 % against a limit of -5.5 %: p just under 0.05
     asked = promise(at_most=-0.1)
-    alone = judge([asked], pairs(make_round, before, after), "none", "both", AA)
-    among_twelve = judge([asked] * 12, pairs(make_round, before, after), "none", "both", AA)
+    alone = judge([asked], pairs(make_round, before, after), "none", "both")
+    among_twelve = judge([asked] * 12, pairs(make_round, before, after), "none", "both")
     assert alone[0].verdict == "kept"
     assert {v.verdict for v in among_twelve} == {"inconclusive"}
     assert "Holm" in among_twelve[0].reason
@@ -147,6 +145,6 @@ def test_holm_withholds_a_verdict_that_only_luck_among_many_would_give(make_roun
 
 def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRound) -> None:
     measured = pairs(make_round, [10, 11, 10], [5, 5, 6])
-    [verdict] = judge([promise("latency_p50:refunds", at_most=-0.5)], measured, "none", "both", AA)
+    [verdict] = judge([promise("latency_p50:refunds", at_most=-0.5)], measured, "none", "both")
     assert verdict.verdict == "inconclusive"
     assert "'refunds'" in verdict.reason

@@ -18,6 +18,7 @@ def prove(
     quick: Annotated[
         bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
     ] = False,
+    full: Annotated[bool, typer.Option("--full", help="An arm for each treatment too, and a second look.")] = False,
     scale: Annotated[
         str | None, typer.Option(help="Data size, as the data command of acceptance.toml knows it.")
     ] = None,
@@ -40,8 +41,12 @@ def prove(
     from easymo.proof.errors import ProofError
     from easymo.proof.table import markdown_summary, terminal_table
 
+    if quick and full:
+        _fail("A run is quick or full: give one of --quick and --full.", 2)
     try:
-        result, folder = proof.prove(acceptance, out, quick=quick, scale=scale)
+        result, folder = proof.prove(
+            acceptance, out, mode="quick" if quick else "full" if full else "default", scale=scale
+        )
     except ProofError as error:
         _fail(str(error), error.exit_code)
     except proof.Stopped as stop:

@@ -12,6 +12,16 @@ BASELINE = "none"
 TREATED = "both"
 
 
+def arms_of(acceptance: Acceptance, *, full: bool) -> dict[str, dict[str, Treatment]]:
+    """Treatments of every arm, the baseline first and the one with all treatments last.
+
+    A full run has an arm for each single treatment too, so that it shows what each brought alone.
+    """
+    alone = {name: {name: treatment} for name, treatment in acceptance.treatments.items()}
+    single = alone if full and len(alone) > 1 else {}
+    return {BASELINE: {}, **single, TREATED: dict(acceptance.treatments)}
+
+
 class Arm:
     """One configuration: which treatments it has, and its running processes."""
 
@@ -41,6 +51,11 @@ class Arm:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", self.database
         )
         await self.system.restart(self.environment(treated=treated))
+
+    @property
+    def database_url(self) -> str:
+        """Address of the arm's database."""
+        return self._testbed.database_url(self.name)
 
     @property
     def database(self) -> str:

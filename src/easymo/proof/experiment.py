@@ -1,106 +1,70 @@
 """The run itself: data, arms, capacity, comparison, stress, and everything taken back."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
-from typing import Any
 
+import asyncpg
 from msgspec import Struct
 
-from easymo.proof import search, wording
+from easymo import indexes
+from easymo.proof import search, verdicts, wording
 from easymo.proof.acceptance import Acceptance
-from easymo.proof.arms import BASELINE, TREATED, Arm
-from easymo.proof.errors import RunVoid
-from easymo.proof.measurement import CapacityStep, Measurements, Phase
-from easymo.proof.progress import Plan, StepProgress
+from easymo.proof.arms import BASELINE, TREATED, Arm, arms_of
+from easymo.proof.errors import ProofError, RunVoid
+from easymo.proof.measurement import AA_PHASES, CapacityStep, Measurements
+from easymo.proof.plan import Lengths
+from easymo.proof.progress import StepProgress
 from easymo.proof.rounds import Player
 from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed, row_counts
 from easymo.proof.treatments import apply_files, index_definitions, schema_of, take_back
-from easymo.proof.verdict_file import Applied, Rollback
+from easymo.proof.verdict_file import Applied, Mode, Rollback
 
-AA_PHASES: tuple[Phase, Phase] = ("aa-1", "aa-2")
 #: Share of the pairs that must be complete (no void round) for the run to say anything.
 COMPLETE_PAIRS = 0.6
 KEEP_FREE_BYTES = 2_000_000_000
-
-
-class Lengths(Struct, frozen=True):
-    """How long the parts of a run take: seconds and counts."""
-
-    pairs: int
-    aa_pairs: int
-    round_s: float
-    step_s: float
-    stress_s: float
-    apply_s: float
-    warm_s: float
 
 
 class Findings(Struct):
     """What a run found, before anybody judges it."""
 
     measured: Measurements
+    arms: list[str]
     rate_rps: float = 0.0
     baseline_indexes: list[str] = []
-    applied: Applied | None = None
+    applied: dict[str, Applied] = {}
     rollback: Rollback | None = None
     versions: tuple[str, str] = ("", "")
     rows: dict[str, int] = {}
     statements_counted: bool = True
 
 
-def lengths_of(acceptance: Acceptance, *, quick: bool) -> Lengths:
-    """Lengths of a default run (at most 5 minutes on 2 cores) or of a quick one (at most 90 s)."""
-    load = acceptance.load
-    if quick:
-        return Lengths(min(load.pairs, 3), 0, min(load.round_s, 2.0), 1.2, 2.0, 3.0, 1.0)
-    return Lengths(
-        load.pairs, load.aa_pairs, load.round_s, acceptance.capacity.step_s, acceptance.stress.seconds, 8.0, 2.0
-    )
-
-
-def plan_of(lengths: Lengths, acceptance: Acceptance) -> Plan:
-    """Steps with the seconds they are expected to take, for the progress line."""
-    round_s = lengths.round_s + acceptance.load.warm_up_s + 0.5
-    step_s = lengths.step_s + acceptance.load.warm_up_s + 1.2
-    return [
-        ("servers, data and one copy per arm", 14),
-        ("starting the system in each arm", 2 * lengths.warm_s + 4),
-        ("capacity before", 7 * step_s),
-        ("applying the treatments under load", lengths.apply_s + 2),
-        ("capacity after", 6 * step_s),
-        ("the same arm against itself", 2 * lengths.aa_pairs * round_s),
-        ("before against after", 2 * lengths.pairs * round_s + 2 * lengths.warm_s),
-        ("stress at the promised rates", 2 * len(acceptance.stress.rates) * (lengths.stress_s + 3)),
-        ("taking everything back", 4),
-    ]
-
-
 class Experiment:
-    """One run over two arms: the baseline, and all treatments together."""
+    """One run over its arms, the baseline first."""
 
-    def __init__(self, acceptance: Acceptance, root: Path, folder: Path, scale: str, lengths: Lengths) -> None:
+    def __init__(
+        self, acceptance: Acceptance, root: Path, folder: Path, *, scale: str, lengths: Lengths, mode: Mode
+    ) -> None:
         self._acceptance, self._root, self._folder, self._scale = acceptance, root, folder, scale
         self._lengths = lengths
-        self.findings = Findings(Measurements())
+        self._treatments = arms_of(acceptance, full=mode == "full")
+        self.findings = Findings(Measurements(), list(self._treatments))
 
     async def run(self, progress: StepProgress) -> Findings:
         """Do it all; raises :class:`RunVoid` when it cannot be finished. Nothing is left running either way."""
-        async with open_testbed([BASELINE, TREATED], KEEP_FREE_BYTES) as testbed:
+        async with open_testbed(list(self._treatments), KEEP_FREE_BYTES) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
                 progress.note(wording.rows(self.findings.rows))
-            before = Arm(BASELINE, {}, self._acceptance, testbed)
-            after = Arm(TREATED, self._acceptance.treatments, self._acceptance, testbed)
             player = Player(self._acceptance, self._root, self._scale, testbed, self._folder)
             self.findings.measured = player.measured
-            for arm in (before, after):
-                arm.prepare(self._acceptance, self._root, self._folder / "logs")
-            try:
-                async with before.system, after.system:
-                    await self._measure(before, after, player, progress, testbed)
-            finally:
-                self._folder.mkdir(exist_ok=True)
+            arms = [Arm(name, given, self._acceptance, testbed) for name, given in self._treatments.items()]
+            async with contextlib.AsyncExitStack() as running:
+                for arm in arms:
+                    arm.prepare(self._acceptance, self._root, self._folder / "logs")
+                    await running.enter_async_context(arm.system)
+                await self._measure_and_take_back(arms, player, progress, testbed)
         return self.findings
 
     async def _prepare(self, testbed: Testbed) -> None:
@@ -109,40 +73,47 @@ class Experiment:
         log = self._folder / "data.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
         self.findings.rows = await row_counts(testbed, "template")
-        for arm in (BASELINE, TREATED):
+        for arm in self._treatments:
             await clone(testbed, arm)
         self.findings.baseline_indexes = await index_definitions(testbed.database_url(BASELINE))
 
-    async def _measure(self, before: Arm, after: Arm, player: Player, progress: StepProgress, testbed: Testbed) -> None:
-        url = testbed.database_url(after.name)
-        schema = await schema_of(url)
+    async def _measure_and_take_back(
+        self, arms: list[Arm], player: Player, progress: StepProgress, testbed: Testbed
+    ) -> None:
+        schemas = {arm.name: await schema_of(arm.database_url) for arm in arms}
         try:
-            with progress.step("starting the system in each arm"):
-                await self._warm(player, before, after)
-            with progress.step("capacity before"):
-                held = await self._capacity(player, before, self._acceptance.capacity.start_rps, progress)
-            if held <= 0:
-                raise RunVoid(
-                    "The baseline held no rate at all (P95 and errors within their limits), so there is nothing to"
-                    " compare with. Use a smaller --scale, or look into logs/ of the run."
-                )
-            self.findings.rate_rps = max(1.0, round(held / 2))
-            with progress.step("applying the treatments under load"):
-                self.findings.applied = await self._apply(player, after, url, max(1.0, round(held / 4)))
-            with progress.step("capacity after"):
-                await self._capacity(player, after, 2 * held, progress)
-            await self._compare(player, before, after, progress)
-            with progress.step("stress at the promised rates"):
-                await self._stress(player, before, after)
-        finally:
-            with progress.step("taking everything back"):
-                self.findings.rollback = await asyncio.shield(self._take_back(after, url, schema, testbed))
-        restored = self.findings.rollback
-        progress.note(
-            f"taken back in {restored.seconds:.1f} s, schema {'equal' if restored.schema_restored else 'NOT equal'}"
-        )
+            await self._measure(arms, player, progress)
+        except BaseException:
+            try:
+                await asyncio.shield(self._take_back(arms, schemas, progress, testbed))
+            except (ProofError, indexes.IndexesError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                progress.note(f"not taken back ({error}); the scratch databases are removed all the same")
+            raise
+        await self._take_back(arms, schemas, progress, testbed)
 
-    async def _warm(self, player: Player, *arms: Arm) -> None:
+    async def _measure(self, arms: list[Arm], player: Player, progress: StepProgress) -> None:
+        before = arms[0]
+        with progress.step("starting the system in each arm"):
+            await self._warm(player, arms)
+        with progress.step("capacity before"):
+            held = await self._capacity(player, before, self._acceptance.capacity.start_rps, progress)
+        if held <= 0:
+            raise RunVoid(
+                "The baseline held no rate at all (P95 and errors within their limits), so there is nothing to"
+                " compare with. Use a smaller --scale, or look into logs/ of the run."
+            )
+        self.findings.rate_rps = max(1.0, round(held / 2))
+        with progress.step("applying the treatments under load"):
+            for arm in arms[1:]:
+                self.findings.applied[arm.name] = await self._apply(player, arm, max(1.0, round(held / 4)))
+        with progress.step("capacity after"):
+            for arm in arms[1:]:
+                await self._capacity(player, arm, 2 * held, progress)
+        await self._compare(player, arms, progress)
+        with progress.step("stress at the promised rates"):
+            await self._stress(player, arms)
+
+    async def _warm(self, player: Player, arms: list[Arm]) -> None:
         for arm in arms:
             await player.play(arm, "warm", self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
 
@@ -155,61 +126,84 @@ class Experiment:
                 # Few requests make the P95 of a third of a step jump by itself: a queue shows again, noise does not.
                 step = search.judge_step(await player.play(arm, "capacity", rate, self._lengths.step_s), limits)
             steps.append(step)
-            progress.note(
-                f"{arm.name}: {rate:.0f}/s {'held' if step.held else 'failed: ' + step.why} (P95 {step.p95_ms:.0f} ms)"
-            )
+            how = "held" if step.held else f"failed: {step.why}"
+            progress.note(f"{arm.name}: {rate:.0f}/s {how} (P95 {step.p95_ms:.0f} ms)")
             if not step.held:
                 await arm.restart()
         found = search.bounds(steps)
         player.measured.capacity[arm.name] = found
         return found.held_rps
 
-    async def _apply(self, player: Player, arm: Arm, url: str, rate_rps: float) -> Applied:
+    async def _apply(self, player: Player, arm: Arm, rate_rps: float) -> Applied:
         """Build what the treatments want while the arm serves, so that their own cost is part of the record."""
         load = asyncio.create_task(player.play(arm, "apply", rate_rps, self._lengths.apply_s))
         began = time.monotonic()
         built = []
         try:
             for treatment in arm.treatments.values():
-                built += await apply_files(treatment, self._root, url)
+                built += await apply_files(treatment, self._root, arm.database_url)
             seconds = time.monotonic() - began
             round_ = await load
-        finally:
+        except BaseException:
             load.cancel()
+            await asyncio.gather(load, return_exceptions=True)
+            raise
         found = round_.load.latency_ms
         latency = {} if found is None else {"p50": found.p50, "p95": found.p95, "p99": found.p99, "max": found.max}
         return Applied(seconds, built, rate_rps, latency, round_.load.error_ratio)
 
-    async def _compare(self, player: Player, before: Arm, after: Arm, progress: StepProgress) -> None:
-        rate, seconds = self.findings.rate_rps, self._lengths.round_s
+    async def _compare(self, player: Player, arms: list[Arm], progress: StepProgress) -> None:
+        rate, seconds, pairs = self.findings.rate_rps, self._lengths.round_s, self._lengths.pairs
         with progress.step("the same arm against itself"):
-            await self._warm(player, before, after)
+            await self._warm(player, arms)
             for pair in range(self._lengths.aa_pairs):
                 for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
-                    await player.play(before, phase, rate, seconds, pair=pair, seed=10_000 + pair)
+                    await player.play(arms[0], phase, rate, seconds, pair=pair, seed=10_000 + pair)
         with progress.step("before against after"):
-            for pair in range(self._lengths.pairs):
-                for arm in (before, after) if pair % 2 == 0 else (after, before):
-                    await player.play(arm, "compare", rate, seconds, pair=pair, seed=20_000 + pair)
-        counted = [{r.pair for r in player.measured.of(arm.name, "compare")} for arm in (before, after)]
+            await self._play_blocks(player, arms, range(pairs))
+        if self._lengths.looks == 2 and self._undecided(player):
+            with progress.step("before against after, second look"):
+                await self._play_blocks(player, arms, range(pairs, 2 * pairs))
+        counted = [{r.pair for r in player.measured.of(name, "compare")} for name in (BASELINE, TREATED)]
         complete = len(counted[0] & counted[1])
-        if complete < COMPLETE_PAIRS * self._lengths.pairs:
+        if complete < COMPLETE_PAIRS * pairs:
             raise RunVoid(
-                f"Only {complete} of {self._lengths.pairs} pairs count: in the others the load generator could not send"
-                " in time, so its numbers would be wrong. Run it on a quieter machine."
+                f"Only {complete} of {pairs} pairs count: in the others the load generator could not send in time, so"
+                " its numbers would be wrong. Run it on a quieter machine."
             )
 
-    async def _stress(self, player: Player, before: Arm, after: Arm) -> None:
+    async def _play_blocks(self, player: Player, arms: list[Arm], blocks: range) -> None:
+        """One round of every arm per block, in rotated order (two arms: ABBA), all with the block's schedule."""
+        for block in blocks:
+            first = block % len(arms)
+            for arm in arms[first:] + arms[:first]:
+                rate, seconds = self.findings.rate_rps, self._lengths.round_s
+                await player.play(arm, "compare", rate, seconds, pair=block, seed=20_000 + block)
+
+    def _undecided(self, player: Player) -> bool:
+        promises = [p for p in self._acceptance.promises if verdicts.is_paired(p)]
+        judged = verdicts.judge(promises, player.measured, BASELINE, TREATED, self._lengths.confidence)
+        return any(v.verdict == "inconclusive" and v.interval is not None for v in judged)
+
+    async def _stress(self, player: Player, arms: list[Arm]) -> None:
         for rate in self._acceptance.stress.rates:
-            for arm in (before, after):
+            for arm in arms:
                 await player.play(arm, "stress", float(rate), self._lengths.stress_s, seed=30_000 + rate)
                 await arm.restart()
 
-    async def _take_back(self, arm: Arm, url: str, schema: Any, testbed: Testbed) -> Rollback:
-        testbed.check()
-        began = time.monotonic()
-        await arm.restart(treated=False)
-        for treatment in reversed(list(arm.treatments.values())):
-            await take_back(treatment, self._root, url)
-        seconds = time.monotonic() - began
-        return Rollback(seconds, await schema_of(url) == schema)
+    async def _take_back(
+        self, arms: list[Arm], schemas: dict[str, indexes.Schema], progress: StepProgress, testbed: Testbed
+    ) -> None:
+        """Take every treatment back; the seconds are those of the arm that has them all."""
+        with progress.step("taking everything back"):
+            testbed.check()
+            seconds, restored = 0.0, True
+            for arm in arms[1:]:
+                began = time.monotonic()
+                await arm.restart(treated=False)
+                for treatment in reversed(list(arm.treatments.values())):
+                    await take_back(treatment, self._root, arm.database_url)
+                seconds = time.monotonic() - began
+                restored = restored and await schema_of(arm.database_url) == schemas[arm.name]
+            self.findings.rollback = Rollback(seconds, restored)
+        progress.note(f"taken back in {seconds:.1f} s, schema {'equal' if restored else 'NOT equal'}")

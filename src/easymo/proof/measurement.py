@@ -8,6 +8,9 @@ from easymo.load.result import LoadResult
 
 Phase = Literal["warm", "capacity", "apply", "aa-1", "aa-2", "compare", "stress"]
 
+#: The two sets of rounds in which the baseline meets itself.
+AA_PHASES: tuple[Phase, Phase] = ("aa-1", "aa-2")
+
 
 class Resources(Struct, frozen=True):
     """What the system used during a round. None: the server cannot tell (another machine, no pg_stat_statements).

@@ -9,20 +9,21 @@ from easymo.proof import verdicts
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import BASELINE, TREATED
 from easymo.proof.errors import RunVoid
-from easymo.proof.experiment import AA_PHASES, Findings
+from easymo.proof.experiment import Findings
 from easymo.proof.machine import describe_machine, git_revision
 from easymo.proof.measurement import Measurements, Round
+from easymo.proof.plan import Lengths
 from easymo.proof.verdict_file import SCHEMA, ArmResult, Mode, Scale, VerdictFile
 
 
 def conclude(
-    findings: Findings, acceptance: Acceptance, root: Path, *, mode: Mode, scale: str, seconds: float
+    findings: Findings, acceptance: Acceptance, root: Path, lengths: Lengths, *, mode: Mode, scale: str, seconds: float
 ) -> VerdictFile:
     """The verdict file of a finished run."""
     if findings.rollback is None:
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
-    promises = verdicts.judge(acceptance.promises, measured, BASELINE, TREATED, AA_PHASES)
+    promises = verdicts.judge(acceptance.promises, measured, BASELINE, TREATED, lengths.confidence)
     return VerdictFile(
         schema=SCHEMA,
         mode=mode,
@@ -32,11 +33,11 @@ def conclude(
         machine=describe_machine(*findings.versions),
         scale=Scale(scale, acceptance.system.seed, findings.rows),
         baseline_indexes=findings.baseline_indexes,
-        arms={arm: _arm(measured, arm, findings.rate_rps) for arm in (BASELINE, TREATED)},
+        arms={arm: _arm(measured, arm, findings.rate_rps) for arm in findings.arms},
         promises=promises,
         rollback=findings.rollback,
         system=acceptance.system.name,
-        applied=findings.applied,
+        applied=findings.applied.get(TREATED),
         aa=_aa(measured),
         notes=_notes(findings),
         seconds=seconds,
@@ -93,9 +94,7 @@ def _statuses(rounds: list[Round]) -> dict[str, int]:
 
 
 def _aa(measured: Measurements) -> dict[str, list[float]]:
-    found = {
-        metric: verdicts.aa_interval(measured, BASELINE, AA_PHASES, metric) for metric in ("latency_p50", "latency_p95")
-    }
+    found = {metric: verdicts.aa_interval(measured, BASELINE, metric) for metric in ("latency_p50", "latency_p95")}
     return {metric: [estimate.lo, estimate.hi] for metric, estimate in found.items() if estimate is not None}
 
 

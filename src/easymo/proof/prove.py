@@ -14,11 +14,13 @@ from easymo.embedded import EmbeddedError
 from easymo.indexes import IndexesError
 from easymo.proof import report
 from easymo.proof.acceptance import read_acceptance
+from easymo.proof.arms import arms_of
 from easymo.proof.errors import AcceptanceError, RunVoid
-from easymo.proof.experiment import Experiment, lengths_of, plan_of
+from easymo.proof.experiment import Experiment
 from easymo.proof.outcome import conclude
+from easymo.proof.plan import lengths_of, plan_of
 from easymo.proof.progress import StepProgress
-from easymo.proof.verdict_file import VerdictFile, write_json
+from easymo.proof.verdict_file import Mode, VerdictFile, write_json
 
 _T = TypeVar("_T")
 
@@ -31,7 +33,7 @@ class Stopped(Exception):
         super().__init__(f"Stopped by {signal.Signals(number).name}; everything that was started is gone.")
 
 
-def prove(acceptance_file: Path, out: Path | None, *, quick: bool, scale: str | None) -> tuple[VerdictFile, Path]:
+def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | None) -> tuple[VerdictFile, Path]:
     """Run the proof; returns the verdicts and the folder that holds the evidence.
 
     Raises :class:`ProofError` (its ``exit_code`` says which kind) or :class:`Stopped`. Whatever happens, no process and
@@ -41,13 +43,14 @@ def prove(acceptance_file: Path, out: Path | None, *, quick: bool, scale: str | 
     root = acceptance_file.resolve().parent
     folder = _new_folder(out, root)
     size = scale or acceptance.system.scale
-    lengths = lengths_of(acceptance, quick=quick)
-    experiment = Experiment(acceptance, root, folder, size, lengths)
+    lengths = lengths_of(acceptance, mode)
+    experiment = Experiment(acceptance, root, folder, scale=size, lengths=lengths, mode=mode)
+    arms = len(arms_of(acceptance, full=mode == "full"))
     began = time.monotonic()
-    with StepProgress(plan_of(lengths, acceptance)) as progress:
+    with StepProgress(plan_of(lengths, acceptance, arms)) as progress:
         findings = _run(experiment.run(progress))
     seconds = time.monotonic() - began
-    result = conclude(findings, acceptance, root, mode="quick" if quick else "default", scale=size, seconds=seconds)
+    result = conclude(findings, acceptance, root, lengths, mode=mode, scale=size, seconds=seconds)
     write_evidence(result, folder)
     return result, folder
 

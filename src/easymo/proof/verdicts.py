@@ -12,13 +12,12 @@ from msgspec import Struct, structs
 
 from easymo.proof import comparison
 from easymo.proof.comparison import Estimate
-from easymo.proof.measurement import Measurements, Phase, Round
+from easymo.proof.measurement import AA_PHASES, Measurements, Round
 from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, Promise
 
 Decision = Literal["kept", "broken", "inconclusive"]
 #: Fewest requests in a round for its percentile to mean anything: about ten beyond a P99, five beyond a P95.
 MINIMUM_REQUESTS = {"p50": 20, "p95": 100, "p99": 1000}
-SIGNIFICANCE = 0.05
 
 
 class Verdict(Struct, frozen=True):
@@ -58,9 +57,12 @@ def decide(promise: Promise, interval: Estimate) -> Decision:
 
 
 def judge(
-    promises: list[Promise], measured: Measurements, before: str, after: str, aa: tuple[Phase, Phase]
+    promises: list[Promise], measured: Measurements, before: str, after: str, confidence: float = 0.95
 ) -> list[Verdict]:
-    """Judge every promise on arms ``before`` and ``after``; ``aa`` names the two stages of the A/A pair set."""
+    """Judge every promise on arms ``before`` and ``after``.
+
+    Paired promises are decided at ``confidence``; the interval that a verdict shows is always the 95 % one.
+    """
     verdicts: list[Verdict | _Paired] = []
     for promise in promises:
         if promise.metric == "capacity_rps":
@@ -68,13 +70,18 @@ def judge(
         elif rate := ERROR_RATIO.match(promise.metric):
             verdicts.append(_errors(promise, measured, before, after, float(rate[1])))
         else:
-            verdicts.append(_paired(promise, measured, before, after, aa))
-    return _with_holm(verdicts)
+            verdicts.append(_paired(promise, measured, before, after, confidence))
+    return _with_holm(verdicts, 1 - confidence)
 
 
-def aa_interval(measured: Measurements, arm: str, aa: tuple[Phase, Phase], metric: str) -> Estimate | None:
+def is_paired(promise: Promise) -> bool:
+    """Whether the promise is judged on pairs of comparison rounds."""
+    return promise.metric != "capacity_rps" and not ERROR_RATIO.match(promise.metric)
+
+
+def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | None:
     """Change between two sets of rounds of the *same* arm: what the machine's noise alone can do to ``metric``."""
-    first, second = (_values(measured.of(arm, phase), metric) for phase in aa)
+    first, second = (_values(measured.of(arm, phase), metric) for phase in AA_PHASES)
     if first is None or second is None or len(first) < 2 or len(first) != len(second):
         return None
     return comparison.relative_change(first, second)
@@ -133,9 +140,7 @@ def _verdict(
     )
 
 
-def _paired(
-    promise: Promise, measured: Measurements, before: str, after: str, aa: tuple[Phase, Phase]
-) -> Verdict | _Paired:
+def _paired(promise: Promise, measured: Measurements, before: str, after: str, confidence: float) -> Verdict | _Paired:
     pairs = _complete_pairs(measured, before, after)
     if len(pairs) < 2:
         return _undecided(promise, "fewer than two complete pairs of rounds")
@@ -144,11 +149,14 @@ def _paired(
         return _undecided(promise, _why_no_value(promise, [r for pair in pairs for r in pair]))
     change = comparison.relative_change(first, second)
     levels = [comparison.geometric_level(side) for side in (first, second)]
-    interval = change if promise.kind == "change" else levels[1]
+    if promise.kind == "change":
+        interval, deciding = change, comparison.relative_change(first, second, confidence)
+    else:
+        interval, deciding = levels[1], comparison.geometric_level(second, confidence)
     logs = comparison.log_ratios(first, second)
     sign_flip = comparison.sign_flip_p(logs)
-    noise = aa_interval(measured, before, aa, promise.metric)
-    decision, reason = decide(promise, interval), f"{len(pairs)} pairs"
+    noise = aa_interval(measured, before, promise.metric)
+    decision, reason = decide(promise, deciding), f"{len(pairs)} pairs"
     if noise is not None and (noise.lo > DELTA or noise.hi < -DELTA):
         decision = "inconclusive"
         reason = f"the same arm differed from itself by {noise.lo:+.0%} to {noise.hi:+.0%}: the machine was not steady"
@@ -177,14 +185,14 @@ def _why_no_value(promise: Promise, rounds: list[Round]) -> str:
     return f"{promise.metric} could not be measured on this server"
 
 
-def _with_holm(verdicts: list[Verdict | _Paired]) -> list[Verdict]:
+def _with_holm(verdicts: list[Verdict | _Paired], significance: float) -> list[Verdict]:
     paired = [v for v in verdicts if isinstance(v, _Paired)]
     adjusted = iter(comparison.holm([v.p_limit for v in paired]))
     final: list[Verdict] = []
     for entry in verdicts:
         if not isinstance(entry, _Paired):
             final.append(entry)
-        elif (p := next(adjusted)) > SIGNIFICANCE and entry.verdict.verdict != "inconclusive":
+        elif (p := next(adjusted)) > significance and entry.verdict.verdict != "inconclusive":
             reason = (
                 f"{entry.verdict.reason}; not decided after Holm's adjustment over {len(paired)} promises (p = {p:.3f})"
             )
