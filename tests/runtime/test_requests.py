@@ -53,6 +53,8 @@ async def test_every_series_of_ours_names_the_service(small_service: SmallServic
         "db_queries",
         "db_query_duration_seconds",
         "db_pool_size",
+        "easymo_cache_reads",
+        "easymo_cache_connected",
     }
     assert all(sample.labels.get("service") == "orders" for family in ours for sample in family.samples)
 

@@ -5,7 +5,7 @@ For example:
     prometheus_client.REGISTRY.register(CacheCollector(cache))
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -40,12 +40,21 @@ _GAUGES = {
 
 
 class CacheCollector(Collector):
-    """Reads the counters when Prometheus asks; the cache does no extra work for it."""
+    """Reads the counters when Prometheus asks; the cache does no extra work for it.
 
-    def __init__(self, cache: CacheService) -> None:
+    `labels` are put on every series, such as the name of the service.
+    """
+
+    def __init__(self, cache: CacheService, labels: Mapping[str, str] | None = None) -> None:
         self._cache = cache
+        self._labels = dict(labels or {})
 
     def collect(self) -> Iterator[Metric]:
+        for family in self._families():
+            family.samples = [sample._replace(labels=self._labels | sample.labels) for sample in family.samples]
+            yield family
+
+    def _families(self) -> Iterator[Metric]:
         stats = self._cache.local_stats()
         reads = CounterMetricFamily(
             "easymo_cache_reads", "Reads by strategy and outcome.", labels=["strategy", "outcome"]

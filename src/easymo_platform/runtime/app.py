@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from easymo.cache import CacheService
+from easymo.cache.prometheus import CacheCollector
 from easymo_platform.runtime.auth import Tokens, authorize
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import EXCEPTION_HANDLERS
@@ -49,6 +50,7 @@ class Runtime:
         cache = CacheService(settings.redis_url if settings.redis_enabled else "null://")
         if not settings.redis_enabled:
             cache.disable()
+        metrics.registry.register(CacheCollector(cache, {"service": service}))
         tokens = Tokens(settings.jwt_keys(), service)
         return cls(service, settings, metrics, database, cache, tokens, RateLimits(settings, metrics))
 
