@@ -146,7 +146,8 @@ def test_the_new_size_would_carry_the_use_at_the_target(usage_m: int, target_m: 
     found = average_value(PodLoad(ready, ready, usage_m), target_m, ready, TEN_PERCENT)
     if found.replicas != ready:
         assert found.replicas * target_m >= found.value * ready
-        assert (found.replicas - 1) * target_m < found.value * ready
+        # Not <: in doubles 7/25 of 25 pods are a little more than 7, and Kubernetes rounds that up to 8.
+        assert (found.replicas - 1) * target_m <= found.value * ready
 
 
 @given(st.integers(0, 200), pods, st.integers(1, 5))

@@ -113,6 +113,16 @@ def test_a_queue_is_simulated_and_moves_the_autoscaler_that_watches_it() -> None
     assert sizes(found)[-1] == 2
 
 
+def test_jobs_that_wait_or_are_worked_on_tell_the_demand_even_when_none_waits() -> None:
+    conditions = Conditions(capacity=1 / 60)
+    steady = Series((0.0,), (0.1,), 2 * HOUR)  # six pods are always busy
+    by_jobs = simulate(hpa(requests_per_pod("1", "External", "render_jobs_open"), maximum=8), steady, conditions)
+    assert by_jobs.totals.short_s == 0
+    assert set(sizes(by_jobs)[-100:]) == {6}
+    by_queue = simulate(hpa(requests_per_pod("2", "External", "render_queue_depth"), maximum=8), steady, conditions)
+    assert by_queue.totals.short_s > 200, "workers leave when they have caught up, and jobs wait again"
+
+
 def test_a_series_in_cores_becomes_a_utilization_by_the_request() -> None:
     cores = Series((0.0,), (3.0,), HOUR)
     demand = Series((0.0,), (1.0,), HOUR)

@@ -37,7 +37,7 @@ Verdict = Annotated[
 Arm = Annotated[str, typer.Option(help="The arm of the verdict whose capacity counts.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="NAME[=SOURCE]", help="The trace is NAME; or =SERIES, =60%, =queue, =failing."),
+    typer.Option("--metric", metavar="NAME[=SOURCE]", help="NAME is the trace; or =SERIES|60%|queue|jobs|failing."),
 ]
 Startup = Annotated[float, typer.Option(help="Seconds from the decision to a running container.")]
 Readiness = Annotated[float, typer.Option("--readiness-delay", help="Seconds from running to ready.")]

@@ -62,7 +62,7 @@ def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:
 
 
 def read_sources(texts: Sequence[str], traces: Mapping[str, Series], scaled: Sequence[Scaled]) -> dict[str, Source]:
-    """``NAME`` (the trace is this metric) and ``NAME=SERIES|60%|queue|failing``, by metric name.
+    """``NAME`` (the trace is this metric) and ``NAME=SERIES|60%|queue|jobs|failing``, by metric name.
 
     Raises:
         HpaError: for a metric that no autoscaler has, or a series that the trace does not have.
@@ -77,8 +77,8 @@ def read_sources(texts: Sequence[str], traces: Mapping[str, Series], scaled: Seq
             sources[name] = "demand"
         elif source == "failing":
             sources[name] = "failing"
-        elif source == "queue":
-            sources[name] = "queue"
+        elif source in ("queue", "jobs"):
+            sources[name] = "queue" if source == "queue" else "jobs"
         elif found := re.fullmatch(r"(\d+(?:\.\d+)?)%", source):
             sources[name] = Constant(float(found[1]))
         elif source in traces:

@@ -19,10 +19,11 @@ class Constant(Struct, frozen=True):
     percent: float
 
 
-Values = Series | Literal["demand", "queue"]
+Values = Series | Literal["demand", "queue", "jobs"]
 Source = Values | Constant | Literal["failing"]
 """Where a metric gets its values: a series of its own, a constant, the demand itself, the queue that is simulated from
-it, or an API that never answers."""
+it (``queue``: what waits; ``jobs``: what waits or is worked on, one at a time by each pod), or an API that never
+answers."""
 
 NORMAL_REQUEST_M = 1000
 """Request of a pod when only the share of it that is used is known."""
@@ -31,11 +32,11 @@ NORMAL_REQUEST_M = 1000
 class View:
     """What the metrics API would show at one sync: samples are those of ``sample_s``."""
 
-    __slots__ = ("arriving", "current", "fleet", "now", "sample_s", "served_per_pod", "waiting", "window_s")
+    __slots__ = ("arriving", "busy", "current", "fleet", "now", "sample_s", "served_per_pod", "waiting", "window_s")
 
     def __init__(self, fleet: Fleet, window_s: float) -> None:
         self.fleet, self.window_s = fleet, window_s
-        self.now = self.sample_s = self.arriving = self.served_per_pod = self.waiting = 0.0
+        self.now = self.sample_s = self.arriving = self.served_per_pod = self.waiting = self.busy = 0.0
         self.current = 0
 
 
@@ -55,8 +56,8 @@ def signals(
     """A signal per metric of ``hpa`` in the order of its spec, and a note for each metric that is left out.
 
     ``sources`` overrides by metric name what is derived from the demand: cpu is the served share of ``capacity`` times
-    ``full_percent`` of the request, a metric with ``request`` in its name is the request rate, and one with ``queue``
-    in it what waits. ``requests_m`` are a pod's requests by resource, needed for a resource that has a series.
+    ``full_percent`` of the request, a metric with ``request``, ``queue`` or ``jobs`` in its name is what that word
+    says. ``requests_m`` are a pod's requests by resource, needed for a resource that has a series.
 
     Raises:
         HpaError: for a metric that has no source, and for a source that no metric has.
@@ -75,7 +76,9 @@ def signals(
             if metric.name != "cpu" and source is None:
                 notes.append(_left_out(metric))
                 continue
-            if metric.target != "Utilization" and not (isinstance(source, Series) or source in ("demand", "queue")):
+            if metric.target != "Utilization" and not (
+                isinstance(source, Series) or source in ("demand", "queue", "jobs")
+            ):
                 raise HpaError(
                     f"{hpa.name}: {metric.name} has an averageValue, which a share of a request does not tell. "
                     f"Give it a series: --metric {metric.name}=SERIES."
@@ -127,9 +130,8 @@ def _resource_signal(
 
 
 def _told_by_name(metric: Metric) -> Values | None:
-    if "queue" in metric.name:
-        return "queue"
-    return "demand" if "request" in metric.name else None
+    words: dict[str, Values] = {"queue": "queue", "jobs": "jobs", "request": "demand"}
+    return next((source for word, source in words.items() if word in metric.name), None)
 
 
 def _left_out(metric: Metric) -> str:
@@ -155,22 +157,23 @@ def _failing(view: View) -> None:
 
 def _total(source: Values) -> Callable[[View], int]:
     """Thousandths of the whole: what arrives, not what is served."""
+    if isinstance(source, Series):
+        return lambda view: round(source.at(view.sample_s) * 1000)
     if source == "demand":
         return lambda view: round(view.arriving * 1000)
     if source == "queue":
         return lambda view: round(view.waiting * 1000)
-    return lambda view: round(source.at(view.sample_s) * 1000)
+    return lambda view: round((view.waiting + view.busy) * 1000)
 
 
 def _per_pod(source: Values, *, shared: bool) -> Callable[[View], int]:
     """Thousandths per serving pod; a series that is not ``shared`` already is per pod."""
     if source == "demand":
         return lambda view: int(view.served_per_pod * 1000)
-    if source == "queue":
-        return lambda view: int(view.waiting * 1000 / max(view.fleet.serving, 1))
-    if shared:
-        return lambda view: int(source.at(view.sample_s) * 1000 / max(view.fleet.serving, 1))
-    return lambda view: int(source.at(view.sample_s) * 1000)
+    if isinstance(source, Series) and not shared:
+        return lambda view: int(source.at(view.sample_s) * 1000)
+    total = _total(source)
+    return lambda view: total(view) // max(view.fleet.serving, 1)
 
 
 def _load(view: View, use_m: int, request_m: int, resource: str | None) -> PodLoad | None:

@@ -171,9 +171,10 @@ class _Run:
         self.view = View(self.fleet, conditions.metric_window_s)
         window_s = conditions.downscale_window_s
         self.controller = Controller(hpa.min_replicas, hpa.max_replicas, hpa.behavior, window_s)
-        # What the samples of the past show, by time: arriving, served by each serving pod, and waiting.
-        self.past: list[tuple[float, float, float, float]] = [
-            (float("-inf"), first, min(first / self.current, conditions.capacity), 0.0)
+        served = min(first, self.current * conditions.capacity)
+        # What the samples of the past show, by time: arriving, served by each serving pod, waiting, pods at work.
+        self.past: list[tuple[float, float, float, float, float]] = [
+            (float("-inf"), first, served / self.current, 0.0, served / conditions.capacity)
         ]
         self.seen = 0
         self.syncs: list[Sync] = []
@@ -220,13 +221,14 @@ class _Run:
         if sample_s >= now:
             fleet = self.fleet
             served = fleet.serving * fleet.capacity if fleet.queue else min(demand, fleet.serving * fleet.capacity)
-            view.arriving, view.served_per_pod, view.waiting = demand, served / max(fleet.serving, 1), fleet.queue
+            view.arriving, view.served_per_pod = demand, served / max(fleet.serving, 1)
+            view.waiting, view.busy = fleet.queue, served / fleet.capacity
             return
         seen = self.seen
         while seen + 1 < len(past) and past[seen + 1][0] <= sample_s:
             seen += 1
         self.seen = seen
-        _, view.arriving, view.served_per_pod, view.waiting = past[seen]
+        _, view.arriving, view.served_per_pod, view.waiting, view.busy = past[seen]
 
     def _serve(self, piece: Span) -> None:
         fleet = self.fleet
@@ -241,9 +243,10 @@ class _Run:
 
     def _pass(self, start: float, end: float, value: float) -> None:
         if end > start:
-            waiting = self.fleet.queue
-            served = self.fleet.serve(end - start, value)
-            self.past.append((start, value, served / max(self.fleet.serving, 1), waiting))
+            fleet = self.fleet
+            waiting = fleet.queue
+            served = fleet.serve(end - start, value)
+            self.past.append((start, value, served / max(fleet.serving, 1), waiting, served / fleet.capacity))
 
     def _resize(self, change: int, now: float) -> None:
         self.fleet.resize(change, now, self.conditions.startup_s, self.conditions.readiness_delay_s)
