@@ -20,6 +20,7 @@ from easymo_platform.operations.errors import OperationError
 from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.runtime.logs import configure_logs
 from easymo_platform.runtime.settings import SettingsError
+from easymo_platform.sample_data.keys import user_id
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ SERVICES: Mapping[str, ServiceEntry] = {
     "voice-bridge": ServiceEntry(f"{_PLATFORM}.voice_bridge.app", 4405, "/analytics/live-calls?limit=5", "voice:read"),
     "video-orchestrator": ServiceEntry(f"{_PLATFORM}.video_orchestrator.app", 4006, "/render?limit=5", "render:read"),
     "video-worker": ServiceEntry(f"{_PLATFORM}.video_orchestrator.worker_app", 4007, "/health/ready"),
+    "whatsapp-webhook": ServiceEntry(f"{_PLATFORM}.whatsapp_webhook.app", 4900, "/messages", "whatsapp:read"),
+    "whatsapp-worker": ServiceEntry(f"{_PLATFORM}.whatsapp_webhook.worker_app", 4901, "/health/ready"),
+    "agent-core": ServiceEntry(f"{_PLATFORM}.agent_core.app", 4000, f"/sessions?user_id={user_id(0)}", "agent:read"),
 }
 
 

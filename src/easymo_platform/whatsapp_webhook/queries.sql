@@ -44,3 +44,287 @@ from whatsapp_messages
 where user_id = :user_id
 order by created_at desc
 limit 50;
+
+-- The statements below serve endpoints and the worker and are free to change.
+
+-- name: store_deliveries(body_sha256, entries, ack_ms, ids, wamids, from_numbers, to_numbers, phone_number_ids, message_types, bodies, payloads, provider_times, statuses)
+-- Everything that several requests have brought, in one statement and one commit; the messages that are new come back.
+-- They are ordered by arrival: created_at grows by a microsecond from one to the next.
+with delivered as (
+  insert into webhook_deliveries (body_sha256, signature_ok, entries, ack_ms)
+  select d.body_sha256, true, d.entries, d.ack_ms
+  from unnest(:body_sha256::bytea[], :entries::integer[], :ack_ms::float8[]) as d (body_sha256, entries, ack_ms)
+  on conflict do nothing
+), stored as (
+  insert into whatsapp_messages (id, wamid, direction, from_number, to_number, phone_number_id, message_type, body, payload,
+    provider_ts, status, next_attempt_at, created_at)
+  select m.id, m.wamid, 'inbound', m.from_number, m.to_number, m.phone_number_id, m.message_type, m.body, m.payload::jsonb,
+    m.provider_ts, m.status, case when m.status = 'pending' then now() end, now() + m.place * interval '1 microsecond'
+  from unnest(:ids::uuid[], :wamids::text[], :from_numbers::text[], :to_numbers::text[], :phone_number_ids::text[],
+    :message_types::text[], :bodies::text[], :payloads::text[], :provider_times::timestamptz[], :statuses::text[])
+    with ordinality as m (id, wamid, from_number, to_number, phone_number_id, message_type, body, payload, provider_ts,
+    status, place)
+  on conflict (wamid) do nothing
+  returning id, status
+)
+select id, pg_notify('whatsapp_work', '') from stored;
+
+-- name: apply_statuses(wamids, message_ids, statuses, times, error_codes, error_titles)
+-- The status follows from the times at which each was reported, whatever the order in which the reports come: read
+-- beats all; a failure beats only what was reported before it. A message whose sending broke off is found by our id.
+with given as (
+  select coalesce(by_wamid.id, by_id.id) as id, g.*
+  from unnest(:wamids::text[], :message_ids::uuid[], :statuses::text[], :times::timestamptz[], :error_codes::integer[],
+    :error_titles::text[]) as g (wamid, message_id, status, at, error_code, error_title)
+  left join whatsapp_messages by_wamid on by_wamid.wamid = g.wamid and by_wamid.direction = 'outbound'
+  left join whatsapp_messages by_id
+    on by_id.id = g.message_id and by_id.direction = 'outbound' and by_id.wamid is null
+), reported as (
+  select id, min(wamid) as wamid, min(at) filter (where status = 'sent') as sent_at,
+    min(at) filter (where status = 'delivered') as delivered_at, min(at) filter (where status = 'read') as read_at,
+    min(at) filter (where status = 'failed') as failed_at, min(error_code) as error_code, min(error_title) as error_title
+  from given
+  where id is not null
+  group by id
+), merged as (
+  select m.id, m.status as old_status, coalesce(m.wamid, r.wamid) as wamid, least(m.sent_at, r.sent_at) as sent_at,
+    least(m.delivered_at, r.delivered_at) as delivered_at, least(m.read_at, r.read_at) as read_at,
+    least(m.failed_at, r.failed_at) as failed_at, coalesce(m.error_code, r.error_code) as error_code,
+    coalesce(m.error_title, r.error_title) as error_title
+  from reported r
+  join whatsapp_messages m on m.id = r.id
+  order by m.id
+  for update of m
+), changed as (
+  update whatsapp_messages m
+  set wamid = n.wamid, sent_at = n.sent_at, delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at,
+    error_code = n.error_code, error_title = n.error_title, next_attempt_at = null, updated_at = now(),
+    status = case
+      when n.read_at is not null then 'read'
+      when n.failed_at is not null and (n.delivered_at is null or n.failed_at > n.delivered_at) then 'failed'
+      when n.delivered_at is not null then 'delivered'
+      else 'sent'
+    end
+  from merged n
+  where m.id = n.id and (n.sent_at, n.delivered_at, n.read_at, n.failed_at)
+    is distinct from (m.sent_at, m.delivered_at, m.read_at, m.failed_at)
+  returning m.id, m.status, n.old_status
+)
+select g.wamid, c.id is not null as changed, c.id, c.status, c.old_status
+from given g
+left join changed c on c.id = g.id
+where g.id is not null;
+
+-- name: claim_inbound(limit, lease)
+-- The oldest message of each number, if it is due: pending, or claimed by a worker that was not heard of since. While one
+-- is claimed the number has no other. Served by the recent-pending index and, for the few claimed ones, the status index.
+with open as materialized (
+  select id, from_number, created_at, provider_ts, next_attempt_at
+  from whatsapp_messages where status = 'pending' and direction = 'inbound'
+  union all
+  select id, from_number, created_at, provider_ts, next_attempt_at
+  from whatsapp_messages where status = 'processing' and direction = 'inbound'
+), head as (
+  select distinct on (from_number) id, created_at, next_attempt_at
+  from open
+  order by from_number, coalesce(provider_ts, created_at), created_at
+), due as (
+  select id from head
+  where coalesce(next_attempt_at, created_at) <= now()
+  order by created_at
+  limit :limit
+), claimed as (
+  select m.id
+  from whatsapp_messages m
+  where m.id = any (array(select id from due)) and m.status in ('pending', 'processing')
+    and coalesce(m.next_attempt_at, m.created_at) <= now()
+  for update skip locked
+)
+update whatsapp_messages m
+set status = 'processing', next_attempt_at = clock_timestamp() + :lease::interval, updated_at = now()
+from claimed
+where m.id = claimed.id
+returning m.id, m.wamid, m.from_number, m.to_number, m.phone_number_id, m.message_type, m.body, m.payload, m.attempts,
+  m.next_attempt_at, m.created_at;
+
+-- name: claim_outbound(limit, lease, heard_after)
+-- The same for what is to be sent. A message that stands at its second claim was perhaps sent already: it is only taken
+-- when the provider has reached us since, and yet reported nothing about it.
+with open as materialized (
+  select id, to_number, created_at, next_attempt_at, sent_at
+  from whatsapp_messages where status = 'pending' and direction = 'outbound'
+), head as (
+  select distinct on (to_number) id, created_at, next_attempt_at
+  from open
+  order by to_number, created_at
+), due as (
+  select id from head
+  where coalesce(next_attempt_at, created_at) <= now()
+  order by created_at
+  limit :limit
+), claimed as (
+  select m.id
+  from whatsapp_messages m
+  where m.id = any (array(select id from due)) and m.status = 'pending'
+    and coalesce(m.next_attempt_at, m.created_at) <= now()
+    and (
+      m.payload ->> 'sending' is null
+      or exists (
+        select from webhook_deliveries d where d.received_at > m.updated_at + :heard_after::interval
+      )
+    )
+  for update skip locked
+)
+update whatsapp_messages m
+set next_attempt_at = clock_timestamp() + :lease::interval, updated_at = now(),
+  payload = m.payload || '{"sending": true}'::jsonb
+from claimed, whatsapp_messages n
+left join whatsapp_conversations c on c.phone_number = n.to_number
+where m.id = claimed.id and n.id = m.id
+returning m.id, m.wamid, m.from_number, m.to_number, m.phone_number_id, m.message_type, m.body, m.payload, m.attempts,
+  m.next_attempt_at, m.created_at, c.last_inbound_at;
+
+-- name: conversation(phone_number)^
+select c.active_service, c.agent_session_id, u.id as user_id
+from users u
+left join whatsapp_conversations c on c.phone_number = u.phone_number
+where u.phone_number = :phone_number;
+
+-- name: insert_user(user_id, phone_number)^
+insert into users (id, phone_number) values (:user_id, :phone_number)
+on conflict (phone_number) do update set phone_number = excluded.phone_number
+returning id as user_id, null as active_service, null::uuid as agent_session_id;
+
+-- name: upsert_conversation(phone_number, active_service, agent_session_id, last_inbound_at)!
+insert into whatsapp_conversations as c (phone_number, active_service, agent_session_id, last_inbound_at)
+values (:phone_number, :active_service, :agent_session_id, :last_inbound_at)
+on conflict (phone_number) do update
+set active_service = excluded.active_service, agent_session_id = excluded.agent_session_id, updated_at = now(),
+  last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at);
+
+-- name: finish_inbound(message_id, lease, status, user_id)^
+-- No row comes back for a worker whose claim has run out: another one has the message.
+update whatsapp_messages
+set status = :status::text, user_id = coalesce(:user_id::uuid, user_id), next_attempt_at = null, updated_at = now()
+where id = :message_id and status = 'processing' and next_attempt_at = :lease
+returning id, wamid;
+
+-- name: insert_outbound(message_id, from_number, to_number, phone_number_id, message_type, body, payload, user_id)^
+-- No row comes back when the id was used before.
+with queued as (
+  insert into whatsapp_messages (id, direction, from_number, to_number, phone_number_id, message_type, body, payload,
+    user_id, status, next_attempt_at)
+  values (:message_id, 'outbound', :from_number, :to_number, :phone_number_id, :message_type, :body, :payload, :user_id,
+    'pending', now())
+  on conflict (id) do nothing
+  returning id
+)
+select id, pg_notify('whatsapp_work', '') from queued;
+
+-- name: postpone(message_id, lease, delay, failed)^
+-- Not now: again after the delay. `failed` counts as an attempt; without it nothing was tried.
+update whatsapp_messages
+set status = 'pending', next_attempt_at = now() + :delay::interval, attempts = attempts + :failed::integer,
+  payload = payload - 'sending', updated_at = now()
+where id = :message_id and status in ('pending', 'processing') and next_attempt_at = :lease
+returning id, attempts;
+
+-- name: postpone_number(phone_number, delay)!
+-- A number that sends too much: none of its messages is due before the delay is over.
+update whatsapp_messages
+set next_attempt_at = now() + :delay::interval
+where status = 'pending' and direction = 'inbound' and from_number = :phone_number;
+
+-- name: count_unknown_outcome(message_id, lease)!
+update whatsapp_messages set attempts = attempts + 1
+where id = :message_id and status = 'pending' and next_attempt_at = :lease;
+
+-- name: set_accepted(message_id, wamid)^
+-- A status callback that was faster has set more than this.
+update whatsapp_messages
+set status = 'accepted', wamid = :wamid::text, next_attempt_at = null, updated_at = now()
+where id = :message_id and status = 'pending'
+returning id;
+
+-- name: set_failed(message_id, lease, error_code, error_title)^
+update whatsapp_messages
+set status = 'failed', failed_at = now(), error_code = :error_code::integer, error_title = :error_title::text,
+  attempts = attempts + 1, next_attempt_at = null, updated_at = now()
+where id = :message_id and status in ('pending', 'processing') and next_attempt_at = :lease
+returning id, attempts;
+
+-- name: bury(dead_letter_id, message_id, error, error_type)!
+-- The dead letter of a failed message. One that was being retried is failed, and its successor waits for a decision.
+with retried as (
+  update webhook_dlq set status = 'failed' where correlation_id = (:message_id::uuid)::text and status = 'processing'
+)
+insert into webhook_dlq (id, wamid, phone_number, payload, error, error_type, attempts, correlation_id)
+select :dead_letter_id::uuid, m.wamid, case when m.direction = 'inbound' then m.from_number else m.to_number end, m.payload,
+  :error::text, :error_type::text, m.attempts, m.id::text
+from whatsapp_messages m
+where m.id = :message_id::uuid;
+
+-- name: resolve_dead_letter(message_id)!
+update webhook_dlq set status = 'reprocessed' where correlation_id = (:message_id::uuid)::text and status = 'processing';
+
+-- name: dead_letters(limit)
+select id, wamid, phone_number, error, error_type, attempts, status, correlation_id, created_at
+from webhook_dlq
+where status = 'pending'
+order by created_at
+limit :limit;
+
+-- name: retry_dead_letter(dead_letter_id)^
+-- Its message is due at once, with all its attempts before it.
+with letter as (
+  update webhook_dlq d set status = 'processing'
+  where d.id = :dead_letter_id and d.status = 'pending' and exists (
+    select from whatsapp_messages m where m.id::text = d.correlation_id and m.status = 'failed'
+  )
+  returning d.correlation_id
+), message as (
+  update whatsapp_messages m
+  set status = 'pending', attempts = 0, next_attempt_at = now(), failed_at = null, error_code = null, error_title = null,
+    payload = payload - 'sending', updated_at = now()
+  from letter
+  where m.id = letter.correlation_id::uuid
+  returning m.id
+)
+select id, pg_notify('whatsapp_work', '') from message;
+
+-- name: discard_dead_letter(dead_letter_id)^
+update webhook_dlq set status = 'discarded' where id = :dead_letter_id and status = 'pending' returning id;
+
+-- name: dead_letter_status(dead_letter_id)^
+select status from webhook_dlq where id = :dead_letter_id;
+
+-- name: message_by_id(message_id)^
+select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, error_code, error_title, attempts,
+  next_attempt_at, provider_ts, sent_at, delivered_at, read_at, failed_at, created_at, updated_at
+from whatsapp_messages
+where id = :message_id;
+
+-- name: messages_to(to_number)
+select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, created_at
+from whatsapp_messages
+where to_number = :to_number
+order by created_at desc
+limit 50;
+
+-- name: last_inbound_at(phone_number)^
+select last_inbound_at from whatsapp_conversations where phone_number = :phone_number;
+
+-- name: queue_depth()^
+select count(*) filter (where direction = 'inbound') as inbound, count(*) filter (where direction = 'outbound') as outbound,
+  min(created_at) filter (where coalesce(next_attempt_at, created_at) <= now()) as oldest_due
+from whatsapp_messages
+where status = 'pending';
+
+-- name: dead_letters_waiting()^
+select count(*) as waiting from webhook_dlq where status = 'pending';
+
+-- name: simulated_under_way()
+-- What the simulated provider still has to report after a restart.
+select id, wamid, to_number, phone_number_id, status
+from whatsapp_messages
+where created_at > now() - interval '10 minutes' and wamid like 'wamid.SIM%' and status in ('accepted', 'sent', 'delivered');

@@ -1,0 +1,182 @@
+"""Routes of whatsapp-webhook: Meta's webhook, messages and dead letters."""
+
+import hmac
+from time import perf_counter
+from typing import Annotated, Any, Literal, cast
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+
+from easymo.cache import CacheService
+from easymo_platform.runtime.auth import PUBLIC, SCOPE
+from easymo_platform.runtime.errors import ServiceError
+from easymo_platform.runtime.identity import uuid7
+from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.strategies import CacheStrategies
+from easymo_platform.whatsapp_webhook import signature
+from easymo_platform.whatsapp_webhook.model import (
+    FINAL,
+    Accepted,
+    DeadLetters,
+    Decided,
+    Malformed,
+    Message,
+    MessageList,
+    Outgoing,
+    Queued,
+    Unsent,
+    read_delivery,
+)
+from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
+
+READ = "whatsapp:read"
+SEND = "whatsapp:send"
+OPERATE = "whatsapp:operate"
+WEBHOOK_MAX_BYTES = 3 * 1024 * 1024
+
+_ID = "00000002-22df-82a5-8699-154123453375"
+_SUMMARY = {"id": _ID, "direction": "outbound", "to_number": "+250700000001", "body": "Muraho!", "status": "read"}
+AnyRequest = Request[Any, Any, Any]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key", min_length=1, max_length=255, description="The same key again returns the same message."
+    ),
+]
+
+
+def webhook(request: AnyRequest) -> WhatsAppWebhook:
+    """The service's parts, built once per process."""
+    return cast(WhatsAppWebhook, request.app.state.service)
+
+
+@get(
+    "/webhook",
+    summary="Meta asks whether this address is ours",
+    media_type="text/plain",
+    opt={SCOPE: PUBLIC, EXAMPLE: "1158201444"},
+)
+async def verify(
+    request: AnyRequest,
+    mode: Annotated[str, QueryParameter(name="hub.mode")] = "",
+    token: Annotated[str, QueryParameter(name="hub.verify_token")] = "",
+    challenge: Annotated[str, QueryParameter(name="hub.challenge")] = "",
+) -> str:
+    wanted = webhook(request).settings.whatsapp_verify_token
+    if mode != "subscribe" or not hmac.compare_digest(token.encode(), wanted.encode()):
+        raise ServiceError(403, "forbidden", "hub.verify_token is not the one that was agreed on.")
+    return challenge
+
+
+@post(
+    "/webhook",
+    status_code=200,
+    summary="What Meta delivers: messages and statuses, signed with X-Hub-Signature-256",
+    request_max_body_size=WEBHOOK_MAX_BYTES,
+    opt={SCOPE: PUBLIC, EXAMPLE: Accepted(1, 0, 0)},
+)
+async def deliver(request: AnyRequest) -> Accepted:
+    started = perf_counter()
+    service = webhook(request)
+    body = await request.body()
+    given = request.headers.get(signature.HEADER, "")
+    if not signature.is_signed(service.settings.whatsapp_app_secret, body, given):
+        raise ServiceError(401, "bad_signature", "X-Hub-Signature-256 is not the signature of this body.")
+    try:
+        delivery = read_delivery(body)
+    except Malformed as error:
+        raise ServiceError(400, "invalid_payload", str(error)) from error
+    accepted = await service.ingest.store(body, delivery)
+    service.ack_seconds.observe(perf_counter() - started)
+    return accepted
+
+
+@get(
+    "/messages",
+    summary="The newest 50 messages: all, of a number, or of a user",
+    opt={SCOPE: READ, EXAMPLE: {"messages": [_SUMMARY]}},
+)
+async def messages(
+    request: AnyRequest,
+    phone: Annotated[str | None, QueryParameter(pattern=r"^[+ ]?[1-9][0-9]{6,14}$")] = None,
+    direction: FromQuery[Literal["inbound", "outbound"]] = "inbound",
+    user_id: FromQuery[UUID | None] = None,
+) -> MessageList:
+    store = webhook(request).store
+    if phone is not None and user_id is None:
+        # A plus sign that the client did not encode arrives as a space.
+        return await store.of_number("+" + phone.lstrip("+ "), direction)
+    if user_id is not None and phone is None:
+        return await store.of_user(user_id)
+    if phone is None and user_id is None:
+        return await store.newest()
+    raise ServiceError(400, "invalid_query", "Pass either phone or user_id.")
+
+
+@get(
+    "/messages/unsent",
+    summary="Pending and failed messages of the last hour, or the oldest ones",
+    opt={SCOPE: READ, EXAMPLE: {"messages": [], "by_status": {"pending": 3, "failed": 1}}},
+)
+async def unsent(request: AnyRequest, oldest: FromQuery[bool] = False) -> Unsent:
+    return await webhook(request).store.unsent(oldest=oldest)
+
+
+@get("/messages/{message_id:uuid}", summary="One message", opt={SCOPE: READ, EXAMPLE: _SUMMARY})
+async def message_by_id(request: AnyRequest, message_id: FromPath[UUID]) -> Response[Message]:
+    """Only a message that cannot change any more is cached, so that no event has to drop it."""
+    service = webhook(request)
+    key = CacheStrategies.whatsapp_message(message_id)
+    cache: CacheService = service.cache
+    message = await cache.get(key, type=Message)
+    found = "HIT" if message is not None else "MISS"
+    if message is None:
+        message = await service.store.by_id(message_id)
+        if message.status in FINAL:
+            await cache.set(key, message)
+        else:
+            found = "BYPASS"
+    return Response(message, headers={"x-cache": found})
+
+
+@post(
+    "/messages",
+    status_code=202,
+    summary="Queue a message",
+    opt={SCOPE: SEND, EXAMPLE: {"to": "+250700000001", "type": "template", "template": {"name": "welcome"}}},
+)
+async def send(request: AnyRequest, data: JSONBody[Outgoing], idempotency_key: IdempotencyKey = None) -> Queued:
+    service = webhook(request)
+    key = f"easymo:whatsapp/messages:{idempotency_key}"
+    message_id = uuid5(NAMESPACE_URL, key) if idempotency_key is not None else uuid7()
+    settings = service.settings
+    return await service.store.queue(message_id, data, settings.whatsapp_number, settings.whatsapp_phone_number_id)
+
+
+@get("/dlq", summary="Dead letters that wait for a decision", opt={SCOPE: READ, EXAMPLE: {"dead_letters": []}})
+async def dead_letters(request: AnyRequest, limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100) -> DeadLetters:
+    return DeadLetters(await webhook(request).store.dead_letters(limit))
+
+
+@post(
+    "/dlq/{dead_letter_id:uuid}/retry",
+    status_code=202,
+    summary="Handle the message of a dead letter again",
+    opt={SCOPE: OPERATE, EXAMPLE: {"id": _ID, "status": "processing"}},
+)
+async def retry(request: AnyRequest, dead_letter_id: FromPath[UUID]) -> Decided:
+    return await webhook(request).store.retry(dead_letter_id)
+
+
+@post(
+    "/dlq/{dead_letter_id:uuid}/discard",
+    status_code=200,
+    summary="Give the message of a dead letter up",
+    opt={SCOPE: OPERATE, EXAMPLE: {"id": _ID, "status": "discarded"}},
+)
+async def discard(request: AnyRequest, dead_letter_id: FromPath[UUID]) -> Decided:
+    return await webhook(request).store.discard(dead_letter_id)
+
+
+ROUTES = (verify, deliver, messages, unsent, message_by_id, send, dead_letters, retry, discard)

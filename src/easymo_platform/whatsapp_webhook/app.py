@@ -1,0 +1,30 @@
+"""The application of whatsapp-webhook, wired together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from litestar import Litestar
+
+from easymo_platform.runtime.app import Runtime, create_app
+from easymo_platform.runtime.settings import read_settings
+from easymo_platform.whatsapp_webhook.api import ROUTES
+from easymo_platform.whatsapp_webhook.ingest import Ingest
+from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
+from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
+from easymo_platform.whatsapp_webhook.store import MessageStore
+
+QUERIES = Path(__file__).with_name("queries.sql")
+
+
+def create(environ: Mapping[str, str]) -> Litestar:
+    """The service as the environment describes it. Raises :class:`SettingsError` when that cannot work."""
+    settings = read_settings(WhatsAppSettings, environ)
+    runtime = Runtime.of("whatsapp-webhook", settings, QUERIES)
+    metrics = runtime.metrics
+    messages = metrics.counter("whatsapp_messages_total", "Messages that came to a status.", "direction", "status")
+    duplicates = metrics.counter("webhook_duplicates_total", "Messages and statuses that were delivered again.")
+    ingest = Ingest(runtime.database, duplicates, messages)
+    ack = metrics.histogram("webhook_ack_seconds", "From the request to its answer, when everything is stored.")
+    store = MessageStore(runtime.database, messages)
+    service = WhatsAppWebhook(settings, ingest, store, runtime.cache, ack.labels(runtime.service))
+    return create_app(runtime, ROUTES, service, ingest.running)

@@ -1,0 +1,110 @@
+"""Background work on messages: answering what came in, sending what goes out, watching the queue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+from prometheus_client import Gauge
+
+from easymo_platform.runtime.app import Runtime
+from easymo_platform.runtime.client import Peer
+from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.whatsapp_webhook.answer import Answerer
+from easymo_platform.whatsapp_webhook.provider import provider_for
+from easymo_platform.whatsapp_webhook.pump import Pump
+from easymo_platform.whatsapp_webhook.send import Sender, Throttle
+from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
+from easymo_platform.whatsapp_webhook.simulated import SimulatedCallbacks
+from easymo_platform.whatsapp_webhook.store import MessageStore
+
+CHANNEL = "whatsapp_work"
+LISTEN_CHECK_S = 5.0
+DEPTH_EVERY_S = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One process's worth of work. Any number of them share the queue."""
+
+    def __init__(self, runtime: Runtime, settings: WhatsAppSettings, store: MessageStore, depth: Gauge) -> None:
+        self._settings = settings
+        self._service = runtime.service
+        self._store = store
+        self._depth = depth
+        self._agent = Peer("agent-core", settings.agent_core_url, runtime.tokens, runtime.metrics)
+        self._provider = provider_for(settings)
+        simulated = settings.whatsapp_provider == "simulated"
+        self._callbacks = SimulatedCallbacks(settings, store) if simulated else None
+        answerer = Answerer(store, self._agent, runtime.limits, settings.whatsapp_answers_per_minute)
+        sender = Sender(store, self._provider, Throttle(settings.whatsapp_sends_per_s), self._callbacks)
+        at_once = settings.whatsapp_at_once
+        self._answering = Pump("inbound", self._claim_inbound, answerer.handle, at_once)
+        self._sending = Pump("outbound", self._claim_outbound, sender.handle, at_once)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Works for the length of the block; what was begun is finished."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._provider.opened())
+            await stack.enter_async_context(self._agent)
+            if self._callbacks is not None:
+                _log.warning("provider_is_simulated", note="no message leaves this machine")
+                await stack.enter_async_context(self._callbacks.running())
+            await stack.enter_async_context(self._sending.running())
+            await stack.enter_async_context(self._answering.running())
+            await stack.enter_async_context(in_background(self._listen_for_ever, "listen"))
+            await stack.enter_async_context(in_background(self._watch_depth, "queue-depth"))
+            yield
+
+    async def _claim_inbound(self, room: int) -> list[Any]:
+        return list(await self._store.claim_inbound(room, self._settings.whatsapp_lease_s))
+
+    async def _claim_outbound(self, room: int) -> list[Any]:
+        return list(await self._store.claim_outbound(room, self._settings.whatsapp_unknown_s))
+
+    def _wake(self, *_: object) -> None:
+        self._answering.wake()
+        self._sending.wake()
+
+    async def _listen_for_ever(self) -> None:
+        """On a connection of its own: LISTEN belongs to a session. While it is away the pumps look by the clock."""
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection = await asyncpg.connect(self._settings.database_url)
+                try:
+                    await connection.add_listener(CHANNEL, self._wake)
+                    while not connection.is_closed():
+                        await connection.execute("select 1")
+                        await asyncio.sleep(LISTEN_CHECK_S)
+                finally:
+                    await connection.close()
+            await asyncio.sleep(1)
+
+    async def _watch_depth(self) -> None:
+        while True:
+            with suppress(DatabaseError):
+                depth = await self._store.queue_depth()
+                for queue in ("inbound", "outbound", "dead_letters"):
+                    self._depth.labels(self._service, queue).set(depth[queue])
+                oldest = depth["oldest_due"]
+                age_s = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+                if age_s > 60:
+                    _log.warning("queue_is_late", oldest_due_s=round(age_s))
+            await asyncio.sleep(DEPTH_EVERY_S)
+
+
+@asynccontextmanager
+async def in_background(run: Callable[[], Any], name: str) -> AsyncIterator[None]:
+    """``run()`` as a task for the length of the block."""
+    task = asyncio.create_task(run(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

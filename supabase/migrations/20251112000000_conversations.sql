@@ -1,0 +1,15 @@
+-- What whatsapp-webhook knows of a phone number between two of its messages: the service that was chosen, the agent
+-- session it talks in, and the last message, since free text may only be sent for 24 hours after it.
+create table whatsapp_conversations (
+  phone_number text primary key,
+  active_service text,
+  agent_session_id uuid references agent_sessions (id),
+  last_inbound_at timestamptz not null,
+  updated_at timestamptz not null default now()
+);
+alter table whatsapp_conversations enable row level security;
+
+-- "Has the provider reached us since?" is asked before a message whose sending broke off is sent again.
+create index webhook_deliveries_received on webhook_deliveries (received_at);
+
+create index webhook_dlq_status_created on webhook_dlq (status, created_at);
