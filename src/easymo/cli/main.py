@@ -7,19 +7,8 @@ import typer
 
 from easymo.cli import cache, hpa, indexes, load, prove
 
-#: Which extra brings a package that a command imports.
-EXTRA_OF = {
-    "asyncpg": "indexes",
-    "postgast": "indexes",
-    "hdrh": "load",
-    "httptools": "load",
-    "uvloop": "load",
-    "psutil": "proof",
-    "redis": "cache",
-    "hiredis": "cache",
-    "yaml": "hpa",
-    "kubernetes_validate": "hpa",
-}
+#: Commands whose extra has another name than they have.
+EXTRA_OF = {"prove": "proof", "evidence": "proof", "accept": "proof", "history": "proof"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,14 +26,21 @@ app.command("accept")(prove.accept)
 app.command("history")(prove.history)
 
 
-@app.callback()
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
-    """Common options."""
-    if version:
-        from importlib.metadata import version as installed  # only when asked: metadata is slow to read
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # only when asked: metadata is slow to read
 
-        typer.echo(f"easymo {installed('easymo')}")
+        typer.echo(f"easymo {version('easymo')}")
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Common options."""
 
 
 def main() -> None:
@@ -52,8 +48,10 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        extra = EXTRA_OF.get((error.name or "").split(".")[0])
-        if extra is None:
+        package = (error.name or "").split(".")[0]
+        if package in ("", "easymo"):
             raise
-        typer.echo(f"This command needs the package {error.name!r}: pip install 'easymo[{extra}]'", err=True)
+        command = sys.argv[1]
+        extra = EXTRA_OF.get(command, command)
+        typer.echo(f"easymo {command} needs the package {package!r}: pip install 'easymo[{extra}]'", err=True)
         sys.exit(2)
