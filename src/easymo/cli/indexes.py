@@ -18,6 +18,8 @@ from rich.table import Table
 if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
     from easymo.indexes import Plan, Progress
     from easymo.indexes.lint import Finding
+    from easymo.indexes.statements import Observed
+    from easymo.indexes.verify import Served, Verified
     from easymo.indexes.watch import Glimpse
 
 Result = TypeVar("Result")
@@ -42,6 +44,9 @@ LockTimeout = Annotated[
     float, typer.Option(min=0.01, help="Seconds that a step waits for a lock before it is retried.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Act. Without it only the plan is printed.")]
+Scratch = Annotated[
+    str | None, typer.Option("--scratch", metavar="URL", help="A server for the copy. Default: an embedded one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 
@@ -174,6 +179,52 @@ def rollback(
         typer.echo("Nothing was done. To do it, add --yes.")
 
 
+@app.command(
+    epilog="Example: easymo indexes verify indexes.sql --queries src/queries.sql. Exit code: 0 all there and used, "
+    "1 not, 2 usage."
+)
+def verify(
+    files: Files,
+    database_url: Url,
+    queries: Queries = None,
+    scratch: Scratch = None,
+    measure: Annotated[bool, typer.Option(help="Copy the tables to a scratch server and measure there.")] = True,
+    snapshot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only write the counters of pg_stat_statements.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only compare the counters with those of a snapshot.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check that every declared index is there, which hot queries use it, what it brings and what it costs.
+
+    Plans and buffers come from the database itself; times with and without an index from a copy of its tables on a
+    scratch server, which is thrown away.
+    """
+    from easymo.indexes import read_declared
+    from easymo.indexes.hotqueries import read_hot_queries
+    from easymo.indexes.statements import compare, read_counters, read_snapshot, write_snapshot
+    from easymo.indexes.verify import verify as check
+
+    if snapshot:
+        write_snapshot(_run(lambda: read_counters(database_url)), snapshot)
+        typer.echo(f"Wrote {snapshot}. After the deployment: easymo indexes verify … --since {snapshot}")
+        return
+    if since:
+        before = _read(lambda: read_snapshot(since))
+        observed = _read(lambda: compare(before, _run(lambda: read_counters(database_url))))
+        _print_json(observed) if json else _print_observed(observed)
+        return
+    declared, hot = _read(lambda: read_declared(*files)), _read(lambda: read_hot_queries(queries or ()))
+    verified = _run(lambda: check(database_url, declared, hot, scratch_url=scratch, measure=measure))
+    _print_json(verified) if json else _print_verified(verified)
+    for failure in verified.failures:
+        typer.echo(f"easymo indexes: {failure}", err=True)
+    if verified.failures:
+        raise typer.Exit(EXIT_FAILED)
+
+
 async def _plan(
     files: Sequence[Path], database_url: str, replace: bool, replicas: Sequence[str], journal: Path | None
 ) -> "Plan":
@@ -182,6 +233,16 @@ async def _plan(
 
     book = journal or _default_journal(database_url)
     return await compare(database_url, read_declared(*files), replace=replace, replicas=replicas, journal=book)
+
+
+def _read(read: Callable[[], Result]) -> Result:
+    """Read input; an error of the engine is one of usage."""
+    from easymo.indexes import IndexesError
+
+    try:
+        return read()
+    except IndexesError as error:
+        _fail(error, EXIT_USAGE)
 
 
 def _run(begin: Callable[[], Coroutine[None, None, Result]]) -> Result:
@@ -258,6 +319,44 @@ def _print_findings(findings: "Sequence[Finding]") -> None:
         typer.echo(f"  help: {finding.help}")
     errors = sum(finding.severity == "error" for finding in findings)
     typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)
+
+
+def _print_verified(verified: "Verified") -> None:
+    console = Console(highlight=False, width=max(120, Console().width))
+    table = Table("index", "state", "MB", "scans", "HOT", "µs/row", "serves", "P50 ms with", "without", box=None)
+    for index in verified.indexes:
+        hot = "" if index.hot_ratio is None else f"{index.hot_ratio:.0%}"
+        price = "" if index.write_us_per_row is None else f"{index.write_us_per_row:.2f}"
+        row = [index.index, index.state, f"{index.size_bytes / 1e6:.1f}", str(index.scans), hot, price]
+        table.add_row(*row, *(_served(index.serves[0]) if index.serves else ("", "", "")))
+        for served in index.serves[1:]:
+            table.add_row(*[""] * 6, *_served(served))
+    console.print(table)
+    for query in verified.queries:
+        used = ", ".join(query.indexes) or "no index"
+        generic = (
+            ""
+            if query.generic_indexes == query.indexes
+            else f"; generic plan: {', '.join(query.generic_indexes) or 'none'}"
+        )
+        told = query.problem or f"{used}{generic}; {query.buffers} buffers"
+        console.print(f"{query.query}: {told}", markup=False, soft_wrap=True)
+    for index in verified.indexes:
+        if index.ends_hot_for:
+            console.print(f"{index.index} ends HOT for {', '.join(index.ends_hot_for)}", markup=False, soft_wrap=True)
+
+
+def _served(served: "Served") -> tuple[str, str, str]:
+    return served.query, f"{served.with_index.p50_ms:.2f}", f"{served.without_index.p50_ms:.2f}"
+
+
+def _print_observed(observed: "Sequence[Observed]") -> None:
+    table = Table("query", "calls before", "since", "mean ms before", "since", "buffers before", "since", box=None)
+    for row in observed:
+        means = (row.mean_ms_before, row.mean_ms_after, row.buffers_before, row.buffers_after)
+        shown = ["–" if mean is None else f"{mean:.2f}" for mean in means]
+        table.add_row(row.query[:60], str(row.calls_before), str(row.calls_after), *shown)
+    Console(highlight=False).print(table)
 
 
 def _print_json(value: object) -> None:

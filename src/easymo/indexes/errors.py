@@ -77,6 +77,25 @@ class DiskError(IndexesError):
         self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
 
 
+class ScratchError(IndexesError):
+    """A table cannot be copied to the scratch server."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(
+            f"Table {table} cannot be copied to the scratch server: {reason}. Nothing is measured without it; name a "
+            "scratch server that has what is missing (--scratch), or leave out the queries on it."
+        )
+        self.table, self.reason = table, reason
+
+
+class CountersError(IndexesError):
+    """The counters of pg_stat_statements cannot be read or compared."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Queries cannot be compared by pg_stat_statements: {reason}.")
+        self.reason = reason
+
+
 class AnotherRunError(IndexesError):
     """Another apply or rollback works on this database; two would drop each other's unfinished indexes."""
 

@@ -12,6 +12,7 @@ from easymo.indexes.parser import Node, SyntaxFault, of_kind, parse, tokens
 
 _NAME = re.compile(r"^--\s*name:\s*(?P<name>\w+)", re.MULTILINE)
 _RATE = re.compile(r"^--\s*calls_per_minute:\s*(?P<rate>[0-9.]+)\s*$", re.MULTILINE)
+_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 
 
 class HotQuery(msgspec.Struct, frozen=True):
@@ -34,7 +35,14 @@ class HotQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_select(self) -> bool:
-        return bool(self.statement.WhichOneof("node") == "select_stmt")
+        """Whether it only reads; a WITH query that writes does not."""
+        writes = (node for kind in _WRITES for node in of_kind(self.statement, kind))
+        return bool(self.statement.WhichOneof("node") == "select_stmt") and next(writes, None) is None
+
+    @property
+    def locks(self) -> bool:
+        """Whether it says FOR UPDATE or the like."""
+        return any(True for _ in of_kind(self.statement, "LockingClause"))
 
 
 def read_hot_queries(paths: Iterable[Path]) -> list[HotQuery]:

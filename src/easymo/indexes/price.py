@@ -1,0 +1,54 @@
+"""What an index costs those who write: time for each row, and updates that are no longer HOT."""
+
+import time
+from collections.abc import Iterable
+
+import asyncpg
+
+from easymo.indexes.conditions import predicate_conditions
+from easymo.indexes.definitions import Definition, statement_on
+from easymo.indexes.observed import Connection, quote
+from easymo.indexes.scratch import CopiedTable
+
+_ROWS, _ROUNDS = 20_000, 3
+_PRICED, _COPY = "easymo_priced", "easymo_priced_rows"
+
+
+def columns_of(definition: Definition) -> set[str]:
+    """Columns whose change writes to the index: its keys, what it includes, and what its predicate names."""
+    named = {key.text.strip('"') for key in definition.keys} | {name.strip('"') for name in definition.include}
+    return named | {condition.column for condition in predicate_conditions(definition.predicate)}
+
+
+async def write_us_per_row(scratch: Connection, table: CopiedTable, statements: Iterable[str]) -> dict[str, float]:
+    """Microseconds that each index adds to the insert of a row, alone, best of three; by statement.
+
+    Measured with rows of the table itself: a partial index is asked to take as few of them as it does there.
+    """
+    await scratch.execute(
+        f"create table {_COPY} as select * from {table.qualified} limit {_ROWS};"
+        f"create table {_PRICED} (like {table.qualified})"
+    )
+    try:
+        bare = await _insert_s(scratch)
+        prices = {}
+        for statement in statements:
+            try:
+                await scratch.execute(statement_on(statement, "", _PRICED, f"{_PRICED}_index"))
+            except asyncpg.PostgresError:
+                continue  # an expression of a function that only the source has
+            prices[statement] = round(max(0.0, (await _insert_s(scratch) - bare) / _ROWS * 1e6), 2)
+            await scratch.execute(f"drop index {quote(f'{_PRICED}_index')}")
+        return prices
+    finally:
+        await scratch.execute(f"drop table {_COPY}, {_PRICED}")
+
+
+async def _insert_s(scratch: Connection) -> float:
+    taken = []
+    for _ in range(_ROUNDS):
+        await scratch.execute(f"truncate {_PRICED}")
+        started = time.perf_counter()
+        await scratch.execute(f"insert into {_PRICED} select * from {_COPY}")
+        taken.append(time.perf_counter() - started)
+    return min(taken)

@@ -1,0 +1,160 @@
+"""A copy of some tables on a scratch server, where indexes can be built, hidden and dropped without harm.
+
+The source is only read. A copy holds the columns, the rows (or a sample of them) and the valid indexes; no foreign
+keys, checks or triggers. Partitioned tables become plain ones.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import msgspec
+
+from easymo.indexes.errors import ScratchError
+from easymo.indexes.observed import Connection, quote
+
+MAX_COPY_BYTES = 4 * 10**9
+
+_TABLE = """
+select c.oid, n.nspname as schema, c.relname as name, coalesce(
+    (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)), pg_relation_size(c.oid))::bigint as bytes
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'm')
+"""
+_COLUMNS = """
+select a.attname as name, a.attnotnull as not_null, t.typtype::text as kind, t.oid as type_oid,
+  format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
+    case when t.typtype = 'd' then t.typtypmod else a.atttypmod end) as type,
+  tn.nspname as type_schema, t.typname as type_name
+from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_namespace tn on tn.oid = t.typnamespace
+where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum
+"""
+_INDEXES = "select pg_get_indexdef(indexrelid) from pg_index where indrelid = $1 and indisvalid order by indexrelid"
+_LABELS = "select array_agg(quote_literal(enumlabel) order by enumsortorder) from pg_enum where enumtypid = $1"
+_EXTENSIONS = "select extname from pg_extension where extname <> 'plpgsql'"
+_HIDE = """
+update pg_index i set indisvalid = false from pg_class c
+where c.oid = i.indexrelid and c.relname = any ($1::text[]) and c.relnamespace::regnamespace::text !~ '^pg_'
+"""
+
+
+class CopiedTable(msgspec.Struct, frozen=True):
+    """A table of the source. `bytes` is the size of its rows there."""
+
+    oid: int
+    schema: str
+    name: str
+    bytes: int
+
+    @property
+    def qualified(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """What was copied. `sampled_ratio` is 1 for all rows; `left_out` are indexes that the scratch server refused."""
+
+    tables: tuple[CopiedTable, ...]
+    sampled_ratio: float
+    seconds: float
+    left_out: tuple[str, ...]
+
+
+async def find_tables(source: Connection, names: Iterable[str]) -> list[CopiedTable]:
+    """The tables of these names that there are (a WITH query has a name, too)."""
+    rows = [await source.fetchrow(_TABLE, quote(name)) for name in sorted(set(names))]
+    return [CopiedTable(row["oid"], row["schema"], row["name"], row["bytes"]) for row in rows if row]
+
+
+async def copy_tables(
+    source: Connection, target: Connection, tables: Sequence[CopiedTable], max_bytes: int = MAX_COPY_BYTES
+) -> Copy:
+    """Fill the empty database of `target`; more than `max_bytes` of rows are sampled. Raises ScratchError."""
+    started = time.perf_counter()
+    ratio = min(1.0, max_bytes / max(1, sum(table.bytes for table in tables)))
+    await _extensions(source, target)
+    left_out: list[str] = []
+    for table in tables:
+        columns = await _create(source, target, table)
+        await _fill(source, target, table, columns, ratio)
+        for row in await source.fetch(_INDEXES, table.oid):
+            try:
+                await target.execute(row[0].replace(" ON ONLY ", " ON "))
+            except asyncpg.PostgresError as error:
+                left_out.append(f"{row[0]} ({error})")
+    await target.execute("vacuum (analyze)")
+    return Copy(tuple(tables), ratio, time.perf_counter() - started, tuple(left_out))
+
+
+@asynccontextmanager
+async def hidden(scratch: Connection, indexes: Iterable[str]) -> AsyncIterator[None]:
+    """Within the block no plan of this connection uses these indexes. Superusers only, and never on a user's server."""
+    transaction = scratch.transaction()
+    await transaction.start()
+    try:
+        await scratch.execute("deallocate all")
+        await scratch.execute(_HIDE, [*indexes])
+        yield
+    finally:
+        await transaction.rollback()
+        await scratch.execute("deallocate all")
+
+
+async def _extensions(source: Connection, target: Connection) -> None:
+    for row in await source.fetch(_EXTENSIONS):
+        try:
+            await target.execute(f"create extension if not exists {quote(row[0])} cascade")
+        except asyncpg.PostgresError:
+            continue  # missed only where a column or an index needs it, which is then told
+
+
+async def _create(source: Connection, target: Connection, table: CopiedTable) -> list[str]:
+    columns = await source.fetch(_COLUMNS, table.oid)
+    await target.execute(f"create schema if not exists {quote(table.schema)}")
+    for column in columns:
+        if column["kind"] == "e":
+            await _create_enum(source, target, column)
+    parts = [f"{quote(c['name'])} {c['type']}{' not null' if c['not_null'] else ''}" for c in columns]
+    try:
+        await target.execute(f"create table {table.qualified} ({', '.join(parts)}) with (autovacuum_enabled = off)")
+    except asyncpg.PostgresError as error:
+        raise ScratchError(table.name, str(error)) from error
+    return [quote(column["name"]) for column in columns]
+
+
+async def _create_enum(source: Connection, target: Connection, column: asyncpg.Record) -> None:
+    name = f"{quote(column['type_schema'])}.{quote(column['type_name'])}"
+    if await target.fetchval("select to_regtype($1) is null", name):
+        await target.execute(f"create schema if not exists {quote(column['type_schema'])}")
+        await target.execute(
+            f"create type {name} as enum ({', '.join(await source.fetchval(_LABELS, column['type_oid']))})"
+        )
+
+
+async def _fill(
+    source: Connection, target: Connection, table: CopiedTable, columns: Sequence[str], ratio: float
+) -> None:
+    """Pipe the rows through COPY, binary on both sides."""
+    pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
+    sample = f" tablesample bernoulli ({ratio * 100:.4f}) repeatable (1)" if ratio < 1 else ""
+
+    async def read() -> None:
+        try:
+            query = f"select {', '.join(columns)} from {table.qualified}{sample}"
+            await source.copy_from_query(query, output=pieces.put, format="binary")
+        finally:
+            await pieces.put(None)
+
+    async def rows() -> AsyncIterator[bytes]:
+        while (piece := await pieces.get()) is not None:
+            yield piece
+
+    reading = asyncio.create_task(read())
+    try:
+        await target.copy_to_table(table.name, schema_name=table.schema, source=rows(), format="binary")
+    except asyncpg.PostgresError as error:
+        reading.cancel()
+        raise ScratchError(table.name, str(error)) from error
+    await reading
