@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from easymo.proof.comparison import Estimate
 from easymo.proof.measurement import ArmCapacity, Measurements
 from easymo.proof.promises import Promise
-from easymo.proof.verdicts import decide, judge
+from easymo.proof.verdicts import change_between, decide, judge
 from tests.proof.conftest import MakeRound
 
 
@@ -141,6 +141,24 @@ def test_holm_withholds_a_verdict_that_only_luck_among_many_would_give(make_roun
     assert alone[0].verdict == "kept"
     assert {v.verdict for v in among_twelve} == {"inconclusive"}
     assert "Holm" in among_twelve[0].reason
+
+
+def test_the_change_between_any_two_arms_can_be_asked(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10, 10.2, 9.9], [5, 5.2, 4.9])
+    estimate = change_between(measured, "none", "both", "latency_p50")
+    assert estimate is not None
+    assert estimate.lo < estimate.value < estimate.hi
+    assert estimate.value == pytest.approx(-0.5, abs=0.02)
+    assert change_between(measured, "none", "absent", "latency_p50") is None
+
+
+def test_two_looks_need_more_than_one(make_round: MakeRound) -> None:
+    """At 97.5 % a bound just outside the 95 % interval is not decided; the interval shown stays the 95 % one."""
+    measured = pairs(make_round, [10.0] * 6, [8.8, 8.1, 9.4, 8.0, 9.3, 8.2])
+    asked = [promise(at_most=-0.1076)]
+    [one], [two] = (judge(asked, measured, "none", "both", confidence) for confidence in (0.95, 0.975))
+    assert one.interval == two.interval
+    assert (one.verdict, two.verdict) == ("kept", "inconclusive")
 
 
 def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRound) -> None:

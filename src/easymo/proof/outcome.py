@@ -39,6 +39,7 @@ def conclude(
         system=acceptance.system.name,
         applied=findings.applied.get(TREATED),
         aa=_aa(measured),
+        attribution=_attribution(measured, findings.arms),
         notes=_notes(findings),
         seconds=seconds,
     )
@@ -96,6 +97,16 @@ def _statuses(rounds: list[Round]) -> dict[str, int]:
 def _aa(measured: Measurements) -> dict[str, list[float]]:
     found = {metric: verdicts.aa_interval(measured, BASELINE, metric) for metric in ("latency_p50", "latency_p95")}
     return {metric: [estimate.lo, estimate.hi] for metric, estimate in found.items() if estimate is not None}
+
+
+def _attribution(measured: Measurements, arms: list[str]) -> dict[str, dict[str, list[float]]]:
+    metrics = ("latency_p50", "latency_p95", "db_statements_per_request", "cpu_ratio")
+    found: dict[str, dict[str, list[float]]] = {arm: {} for arm in arms if arm != BASELINE}
+    for arm, changes in found.items():
+        for metric in metrics:
+            if (estimate := verdicts.change_between(measured, BASELINE, arm, metric)) is not None:
+                changes[metric] = [estimate.value, estimate.lo, estimate.hi]
+    return found
 
 
 def _notes(findings: Findings) -> list[str]:

@@ -34,7 +34,7 @@ def render_report(result: VerdictFile) -> str:
     quick = "<p><strong>A quick run is a smoke test: its numbers decide nothing.</strong></p>"
     note = quick if result.mode == "quick" else ""
     heading = f"{escape(result.system)}: what was promised, what was measured"
-    sections = [_verdicts(result), _arms(result), _applied(result), _circumstances(result)]
+    sections = [_verdicts(result), _arms(result), _attribution(result), _applied(result), _circumstances(result)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -76,6 +76,18 @@ def _arms(result: VerdictFile) -> str:
         rows.append(_row(cells))
     head = ["arm", "capacity", "P50 / P95 / P99", "errors under stress", "statements per request", "CPU", "connections"]
     return f"<h2>Arms</h2>{_table(head, rows)}"
+
+
+def _attribution(result: VerdictFile) -> str:
+    """What each treatment brought; nothing where only one arm was treated, for then the verdicts say it."""
+    if len(result.attribution) < 2:
+        return ""
+    metrics = list(dict.fromkeys(metric for changes in result.attribution.values() for metric in changes))
+    rows = []
+    for arm, changes in result.attribution.items():
+        shown = {metric: " / ".join(map(wording.percent, estimate)) for metric, estimate in changes.items()}
+        rows.append(_row([("arm", escape(arm), ""), *((m, shown.get(m, "–"), "n") for m in metrics)]))
+    return f"<h2>Each treatment alone, and all together</h2><p>Change / 95 % interval.</p>{_table(['arm', *metrics], rows)}"
 
 
 def _applied(result: VerdictFile) -> str:

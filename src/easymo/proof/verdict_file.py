@@ -68,7 +68,11 @@ class Rollback(Struct, frozen=True):
 
 
 class VerdictFile(Struct, frozen=True):
-    """The whole file."""
+    """The whole file.
+
+    ``aa``: per metric the interval of the baseline against itself. ``attribution``: per arm and metric the change
+    against the baseline with its interval, ``[change, lo, hi]``: what each treatment brought alone and together.
+    """
 
     schema: int
     mode: Mode
@@ -84,6 +88,7 @@ class VerdictFile(Struct, frozen=True):
     system: str = ""
     applied: Applied | None = None
     aa: dict[str, list[float]] = {}
+    attribution: dict[str, dict[str, list[float]]] = {}
     notes: list[str] = []
     seconds: float = 0.0
 

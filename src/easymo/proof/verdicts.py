@@ -87,6 +87,15 @@ def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | Non
     return comparison.relative_change(first, second)
 
 
+def change_between(measured: Measurements, before: str, after: str, metric: str) -> Estimate | None:
+    """Change of ``metric`` from one arm to another over their common pairs, promised or not; None without them."""
+    pairs = _complete_pairs(measured, before, after)
+    first, second = (_values([pair[side] for pair in pairs], metric) for side in (0, 1))
+    if first is None or second is None or len(first) < 2:
+        return None
+    return comparison.relative_change(first, second)
+
+
 def _value(round_: Round, metric: str) -> float | None:
     if latency := LATENCY.match(metric):
         percentile, request = latency[1], latency[2]
