@@ -63,8 +63,8 @@ def pinned(found: dict[str, Any]) -> str:
 def no_adapter(found: dict[str, Any]) -> str:
     row = found["regrets"]["no_adapter"]
     return (
-        f"Without the adapter whatsapp-webhook grows by cpu to {row['most']} pods and stays there: {row['last']} at the "
-        "end of the hour, and for good."
+        f"Without the adapter whatsapp-webhook grows by cpu to {row['most']} pods and stays there: {row['last']} at "
+        "the end of the hour, and for good."
     )
 
 

@@ -142,7 +142,33 @@ def test_a_metric_that_nothing_tells_is_refused_with_the_ways_to_tell_it() -> No
         simulate(hpa(memory(50)), shape("spike", 1, 9), Conditions(capacity=1))
 
 
-@pytest.mark.parametrize("capacity", [0, -1, float("nan")])
+def test_cpu_in_cores_is_told_by_the_request_of_the_pod() -> None:
+    target = {"type": "AverageValue", "averageValue": "350m"}
+    absolute = hpa({"type": "Resource", "resource": {"name": "cpu", "target": target}})
+    demand, conditions = Series((0.0,), (400.0,), HOUR), Conditions(capacity=100)
+    assert sizes(simulate(absolute, demand, conditions, requests_m={"cpu": 700}))[-1] == 8
+    with pytest.raises(HpaError, match="is not known"):
+        simulate(absolute, demand, conditions)
+
+
+def test_two_containers_with_a_metric_each_are_both_looked_at() -> None:
+    target = {"type": "Utilization", "averageUtilization": 50}
+    app, mesh = (
+        {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": name, "target": target}}
+        for name in ("app", "mesh")
+    )
+    cores = {"cpu": Series((0.0,), (2.0,), HOUR)}
+    found = simulate(
+        hpa(app, mesh),
+        Series((0.0,), (1.0,), HOUR),
+        Conditions(capacity=100),
+        cores,
+        requests_m={"cpu/app": 1000, "cpu/mesh": 500},
+    )
+    assert sizes(found)[-1] == 8  # two cores are half of four pods of 1000m, and half of eight of 500m
+
+
+@pytest.mark.parametrize("capacity", [0, -1, float("nan"), float("inf")])
 def test_a_capacity_that_carries_nothing_is_refused(capacity: float) -> None:
     with pytest.raises(HpaError, match="--capacity"):
         Conditions(capacity=capacity)

@@ -45,6 +45,7 @@ Lag = Annotated[float, typer.Option("--metric-lag", help="Age of a sample when t
 FullPercent = Annotated[float, typer.Option("--cpu-at-capacity", help="CPU of a pod at its capacity, % of request.")]
 SyncPeriod = Annotated[float, typer.Option("--sync-period", help="Seconds between two syncs.")]
 Tolerance = Annotated[float, typer.Option(help="The controller's tolerance, where a manifest sets none.")]
+Window = Annotated[float, typer.Option("--downscale-window", help="The controller's scale-down window, in seconds.")]
 Price = Annotated[float | None, typer.Option(help="Price of a pod-hour.")]
 Initial = Annotated[int | None, typer.Option(help="Size at the start. Default: what the first demand needs.")]
 HoldGaps = Annotated[bool, typer.Option("--hold-gaps", help="Let values hold over missing rows of a trace.")]
@@ -141,6 +142,7 @@ def simulate(
     cpu_at_capacity: FullPercent = 100,
     sync_period: SyncPeriod = 15,
     tolerance: Tolerance = 0.1,
+    downscale_window: Window = 300,
     price: Price = None,
     initial: Initial = None,
     hold_gaps: HoldGaps = False,
@@ -171,6 +173,7 @@ def simulate(
             metric_lag_s=metric_lag,
             sync_period_s=sync_period,
             tolerance=tolerance,
+            downscale_window_s=downscale_window,
             initial_replicas=initial,
             pod_hour_price=price,
         )
@@ -217,6 +220,7 @@ def tune(
     cpu_at_capacity: FullPercent = 100,
     sync_period: SyncPeriod = 15,
     tolerance: Tolerance = 0.1,
+    downscale_window: Window = 300,
     price: Price = None,
     hold_gaps: HoldGaps = False,
     minimums: Annotated[list[int] | None, typer.Option("--min", help="A minReplicas to try. Repeatable.")] = None,
@@ -243,6 +247,7 @@ def tune(
             metric_lag_s=metric_lag,
             sync_period_s=sync_period,
             tolerance=tolerance,
+            downscale_window_s=downscale_window,
             pod_hour_price=price,
         )
         replay = replay_of(trace, shape, base, peak, metrics or (), hold_gaps=hold_gaps)
@@ -250,17 +255,12 @@ def tune(
         sources = replay.sources(scaled)
         found = []
         for one in scaled:
-            with _progress(one.hpa.name) as on_progress:
+            grid = engine.grid_for(one.hpa, minimums or (), maximums or ())
+            own, demand = sources_of(one.hpa, sources), replay.demand(one.hpa, given)
+            with _progress(one.hpa.name) as shown:
                 found.append(
                     engine.tune(
-                        one,
-                        replay.demand(one.hpa, given),
-                        given,
-                        sources_of(one.hpa, sources),
-                        limit_short_s=limit,
-                        grid=engine.grid_for(one.hpa, minimums or (), maximums or ()),
-                        processes=processes,
-                        on_progress=on_progress,
+                        one, demand, given, own, limit_short_s=limit, grid=grid, processes=processes, on_progress=shown
                     )
                 )
     except (HpaError, TraceError) as error:
@@ -269,8 +269,8 @@ def tune(
         patches = [engine.patch_of(one, t.best[0].hpa) for one, t in zip(scaled, found, strict=True) if t.best]
         _write(patch, "---\n".join(patches))
     if as_json:
-        shown = [msgspec.structs.replace(tuning, best=tuning.best[:best]) for tuning in found]
-        sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
+        printed = [msgspec.structs.replace(tuning, best=tuning.best[:best]) for tuning in found]
+        sys.stdout.buffer.write(msgspec.json.encode(printed) + b"\n")
     else:
         for tuning in found:
             _print_tuning(tuning, limit, best)

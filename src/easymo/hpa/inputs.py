@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from easymo.hpa.errors import HpaError
 from easymo.hpa.manifests import Document, read_documents
-from easymo.hpa.problems import accepted_autoscalers
+from easymo.hpa.problems import accepted_autoscalers, refuse_problems
 from easymo.hpa.signals import Constant, Source
 from easymo.hpa.spec import Hpa, hpa_from
 from easymo.hpa.workload import workload_of
@@ -17,7 +17,7 @@ from easymo.trace.series import Series
 
 
 class Scaled(Struct, frozen=True):
-    """An autoscaler, where it stands, and what one pod of its target requests (thousandths, by resource)."""
+    """An autoscaler, where it stands, and what a pod of its target requests (:meth:`Workload.requests_m`)."""
 
     document: Document
     hpa: Hpa
@@ -40,8 +40,9 @@ def read_autoscalers(paths: Sequence[Path], names: Sequence[str] = ()) -> list[S
 
 def _scaled(document: Document, documents: Sequence[Document]) -> Scaled:
     workload = workload_of(document, documents)
-    requests_m = {} if workload is None else {name: workload.request_m(name) or 0 for name in ("cpu", "memory")}
-    return Scaled(document, hpa_from(document.content), requests_m)
+    if workload is not None:
+        refuse_problems(workload.document)
+    return Scaled(document, hpa_from(document.content), {} if workload is None else workload.requests_m())
 
 
 def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:

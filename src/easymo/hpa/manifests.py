@@ -39,7 +39,16 @@ class Document(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Its name, or an empty text."""
-        return str((self.content.get("metadata") or {}).get("name") or "")
+        return self._metadata("name")
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, or an empty text."""
+        return self._metadata("namespace")
+
+    def _metadata(self, key: str) -> str:
+        metadata = self.content.get("metadata")
+        return str(metadata.get(key) or "") if isinstance(metadata, dict) else ""
 
     def line(self, field: str | Field = ()) -> int:
         """The line of ``field`` (``spec.metrics[0].type`` or its parts), or of the nearest field around it."""
@@ -122,13 +131,20 @@ def parse(path: str, text: str) -> list[Document]:
 
 
 def _objects(path: str, content: Any, lines: dict[Field, int], source: str) -> Iterator[Document]:
-    if not isinstance(content, dict) or not isinstance(content.get("kind"), str) or "apiVersion" not in content:
+    if not _is_object(content):
         raise ManifestError(path, lines[()], "this is no Kubernetes object: apiVersion or kind is missing.")
-    if content["kind"] == "List":
-        for index, item in enumerate(content.get("items") or []):
-            yield Document(path, item, lines, source, ("items", index))
-    else:
+    if content["kind"] != "List":
         yield Document(path, content, lines, source)
+        return
+    for index, item in enumerate(content.get("items") or []):
+        if not _is_object(item):
+            line = lines["items", index]
+            raise ManifestError(path, line, "this item is no Kubernetes object: apiVersion or kind is missing.")
+        yield Document(path, item, lines, source, ("items", index))
+
+
+def _is_object(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("apiVersion", "kind"))
 
 
 def _lines(path: str, node: Any, field: Field) -> Iterator[tuple[Field, int]]:

@@ -47,6 +47,11 @@ def accepted_autoscalers(documents: Sequence[Document]) -> list[Document]:
     """
     found = autoscalers(documents)
     for document in found:
-        for problem in problems(document):
-            raise ManifestError(document.path, problem.line, f"{problem.message}. `easymo hpa check` lists everything.")
+        refuse_problems(document)
     return found
+
+
+def refuse_problems(document: Document) -> None:
+    """Raise :class:`ManifestError` for the first problem of ``document``."""
+    for problem in problems(document):
+        raise ManifestError(document.path, problem.line, f"{problem.message}. `easymo hpa check` lists everything.")

@@ -52,12 +52,13 @@ def signals(
     full_percent: float,
     tolerance: Tolerance,
     requests_m: Mapping[str, int] | None = None,
-) -> tuple[dict[str, Signal], list[str]]:
-    """A signal per metric of ``hpa`` in the order of its spec, and a note for each metric that is left out.
+) -> tuple[list[tuple[str, Signal]], list[str]]:
+    """Name and signal of each metric of ``hpa`` in the order of its spec, and a note for each that is left out.
 
     ``sources`` overrides by metric name what is derived from the demand: cpu is the served share of ``capacity`` times
     ``full_percent`` of the request, a metric with ``request``, ``queue`` or ``jobs`` in its name is what that word
-    says. ``requests_m`` are a pod's requests by resource, needed for a resource that has a series.
+    says. ``requests_m`` are what a pod requests by resource, and its containers by ``resource/container``; a resource
+    that has a series, or a target in absolute terms, needs them.
 
     Raises:
         HpaError: for a metric that has no source, and for a source that no metric has.
@@ -65,73 +66,54 @@ def signals(
     known = {metric.name for metric in hpa.metrics}
     if unknown := sorted(set(sources) - known):
         raise HpaError(f"{hpa.name} has no metric {unknown[0]!r}. Its metrics: {', '.join(sorted(known))}.")
-    found: dict[str, Signal] = {}
+    found: list[tuple[str, Signal]] = []
     notes: list[str] = []
-    scale = full_percent / 100 * NORMAL_REQUEST_M / capacity
     for metric in hpa.metrics:
         source = sources.get(metric.name)
         if source == "failing":
-            found[metric.name] = _failing
-        elif metric.type in ("Resource", "ContainerResource"):
-            if metric.name != "cpu" and source is None:
-                notes.append(_left_out(metric))
-                continue
-            if metric.target != "Utilization" and not (
-                isinstance(source, Series) or source in ("demand", "queue", "jobs")
-            ):
-                raise HpaError(
-                    f"{hpa.name}: {metric.name} has an averageValue, which a share of a request does not tell. "
-                    f"Give it a series: --metric {metric.name}=SERIES."
-                )
-            use, request_m = _resource(
-                hpa, metric, source, lambda view: int(view.served_per_pod * scale), requests_m or {}
-            )
-            found[metric.name] = _resource_signal(hpa, metric, use, request_m, tolerance)
-        elif isinstance(source, Constant) or (source := source or _told_by_name(metric)) is None:
-            raise HpaError(
-                f"{hpa.name}: nothing tells the metric {metric.name!r}. Say --metric {metric.name} when the trace "
-                f"holds it, --metric {metric.name}=SERIES for a series of the trace, or {metric.name}=failing."
-            )
+            found.append((metric.name, _failing))
+        elif metric.type not in ("Resource", "ContainerResource"):
+            found.append((metric.name, _custom(hpa, metric, source, tolerance)))
+        elif source is None and metric.name != "cpu":
+            notes.append(_left_out(metric))
         else:
-            found[metric.name] = _custom(metric, source, tolerance)
+            key = metric.name if metric.container is None else f"{metric.name}/{metric.container}"
+            request_m = (requests_m or {}).get(key) or _unknown_request_m(hpa, metric, source)
+            full_use = full_percent / 100 * request_m / capacity
+            use = _resource_use(metric, source, request_m, full_use)
+            found.append((metric.name, _resource(metric, use, request_m, tolerance)))
     if not found:
         raise HpaError(f"{hpa.name}: every metric is left out, so nothing would move it. Give one a source: --metric.")
     return found, notes
 
 
-def _resource(
-    hpa: Hpa,
-    metric: Metric,
-    source: Values | Constant | None,
-    share: Callable[[View], int],
-    requests_m: Mapping[str, int],
-) -> tuple[Callable[[View], int], int]:
-    """Use of each serving pod in thousandths, and its request; where that is unknown, both are shares of it."""
+def _unknown_request_m(hpa: Hpa, metric: Metric, source: Values | Constant | None) -> int:
+    """A request for arithmetic in shares of it; absolute amounts cannot do with one that is made up."""
+    if metric.target == "Utilization" and (source is None or isinstance(source, Constant)):
+        return NORMAL_REQUEST_M
+    if metric.target != "Utilization" and not (source is None or isinstance(source, Constant)):
+        return NORMAL_REQUEST_M  # both sides are absolute: the request has no part in it
+    raise HpaError(
+        f"{hpa.name}: the {metric.name} request of {hpa.target_kind} {hpa.target_name} is not known, so amounts and "
+        "shares of it cannot be told from each other. Give its manifest too."
+    )
+
+
+def _resource_use(
+    metric: Metric, source: Values | Constant | None, request_m: int, full_use: float
+) -> Callable[[View], int]:
+    """Thousandths that each serving pod uses; ``full_use`` is that of one request per second."""
     if source is None:
-        return share, NORMAL_REQUEST_M
+        return lambda view: int(view.served_per_pod * full_use)
     if isinstance(source, Constant):
-        steady_m = round(source.percent * NORMAL_REQUEST_M / 100)
-        return lambda view: steady_m, NORMAL_REQUEST_M
-    request_m = requests_m.get(metric.name, 0)
-    if metric.target == "Utilization" and request_m <= 0:
-        raise HpaError(
-            f"{hpa.name}: the {metric.name} request of {hpa.target_kind} {hpa.target_name} is not known. Give its "
-            "manifest too, so that the trace's values become a utilization."
-        )
-    return _per_pod(source, shared=metric.name == "cpu"), request_m
+        steady_m = round(source.percent * request_m / 100)
+        return lambda view: steady_m
+    return _per_pod(source, shared=metric.name == "cpu")
 
 
-def _resource_signal(
-    hpa: Hpa, metric: Metric, use: Callable[[View], int], request_m: int, tolerance: Tolerance
-) -> Signal:
-    if metric.target == "Utilization":
-        return lambda view: _of(of_utilization, _load(view, use(view), request_m, metric.name), metric, view, tolerance)
-    return lambda view: _of(average_value, _load(view, use(view), 0, metric.name), metric, view, tolerance)
-
-
-def _told_by_name(metric: Metric) -> Values | None:
-    words: dict[str, Values] = {"queue": "queue", "jobs": "jobs", "request": "demand"}
-    return next((source for word, source in words.items() if word in metric.name), None)
+def _resource(metric: Metric, use: Callable[[View], int], request_m: int, tolerance: Tolerance) -> Signal:
+    calculate = of_utilization if metric.target == "Utilization" else average_value
+    return lambda view: _of(calculate, _load(view, use(view), request_m, metric.name), metric, view, tolerance)
 
 
 def _left_out(metric: Metric) -> str:
@@ -141,14 +123,25 @@ def _left_out(metric: Metric) -> str:
     )
 
 
-def _custom(metric: Metric, source: Values, tolerance: Tolerance) -> Signal:
+def _custom(hpa: Hpa, metric: Metric, source: Values | Constant | None, tolerance: Tolerance) -> Signal:
+    values = source or _told_by_name(metric)
+    if values is None or isinstance(values, Constant):
+        raise HpaError(
+            f"{hpa.name}: nothing tells the metric {metric.name!r}. Say --metric {metric.name} when the trace holds "
+            f"it, --metric {metric.name}=SERIES for a series of the trace, or {metric.name}=failing."
+        )
     if metric.type == "Pods":
-        use = _per_pod(source, shared=True)
+        use = _per_pod(values, shared=True)
         return lambda view: _of(average_value, _load(view, use(view), 0, None), metric, view, tolerance)
-    total = _total(source)
+    total = _total(values)
     if metric.target == "AverageValue":
         return lambda view: total_average_value(total(view), metric.amount, view.current, tolerance)
     return lambda view: total_value(total(view), metric.amount, view.current, view.fleet.serving, tolerance)
+
+
+def _told_by_name(metric: Metric) -> Values | None:
+    words: dict[str, Values] = {"queue": "queue", "jobs": "jobs", "request": "demand"}
+    return next((source for word, source in words.items() if word in metric.name), None)
 
 
 def _failing(view: View) -> None:

@@ -1,7 +1,7 @@
 """Replay demand against an autoscaler: what it would have decided at each sync, and what that would have cost."""
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, inf
 
 from msgspec import Struct
 
@@ -45,15 +45,16 @@ class Conditions(Struct, frozen=True, kw_only=True):
     pod_hour_price: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.capacity > 0:
+        if not 0 < self.capacity < inf:
             raise HpaError(
                 f"A pod's capacity is {self.capacity:g}, with which no number of pods carries any demand. Measure it "
                 "(easymo prove), then pass --capacity REQUESTS_PER_SECOND or --verdict verdict.json."
             )
-        if not (self.full_percent > 0 and self.sync_period_s > 0):
-            raise HpaError("The sync period and the utilization at capacity must be greater than 0.")
-        if min(self.startup_s, self.readiness_delay_s, self.metric_lag_s, self.metric_window_s) < 0:
-            raise HpaError("Start-up time, readiness delay, metric lag and metric window cannot be negative.")
+        if not (0 < self.full_percent < inf and 1 <= self.sync_period_s < inf):
+            raise HpaError("The utilization at capacity must be greater than 0, and the sync period at least 1 s.")
+        times = (self.startup_s, self.readiness_delay_s, self.metric_lag_s, self.metric_window_s, self.tolerance)
+        if not all(0 <= value < inf for value in (*times, self.downscale_window_s)):
+            raise HpaError("Start-up, readiness delay, metric lag, windows and tolerance must be at least 0.")
         if self.initial_replicas is not None and self.initial_replicas < 1:
             raise HpaError("A size of 0 switches an autoscaler off: start with at least one pod.")
 
@@ -144,7 +145,7 @@ def simulate(
     if isinstance(demand, Series):
         demand = Demand(demand, conditions.sync_period_s)
     tolerance = tolerance_of(hpa.behavior, conditions.tolerance)
-    by_metric, notes = signals(
+    named, notes = signals(
         hpa,
         sources or {},
         capacity=conditions.capacity,
@@ -153,7 +154,6 @@ def simulate(
         requests_m=requests_m,
     )
     run = _Run(hpa, demand, conditions)
-    named = list(by_metric.items())
     for index, now in enumerate(demand.times_s):
         run.step(index, now, named, keep_syncs)
     return Simulation(hpa.name, conditions, run.totals(), run.syncs, notes)
@@ -174,14 +174,14 @@ class _Run:
         served = min(first, self.current * conditions.capacity)
         # What the samples of the past show, by time: arriving, served by each serving pod, waiting, pods at work.
         self.past: list[tuple[float, float, float, float, float]] = [
-            (float("-inf"), first, served / self.current, 0.0, served / conditions.capacity)
+            (-inf, first, served / self.current, 0.0, served / conditions.capacity)
         ]
         self.seen = 0
         self.syncs: list[Sync] = []
         self.pod_s = 0.0
         self.changes = self.flaps = 0
         self.least = self.most = self.current
-        self._last_change = (float("-inf"), 0)
+        self._last_change = (-inf, 0)
 
     def step(self, index: int, now: float, named: list[tuple[str, Signal]], keep: bool) -> None:
         """One sync at ``now``, and the time until the next."""

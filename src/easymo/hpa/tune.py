@@ -123,7 +123,7 @@ def tune(
         tolerance=tolerance_of(scaled.hpa.behavior),
         requests_m=scaled.requests_m,
     )
-    tried = candidates(scaled.hpa, grid, [name for name in told if sources.get(name) != "failing"])
+    tried = candidates(scaled.hpa, grid, {name for name, _ in told if sources.get(name) != "failing"})
     found: list[Candidate] = []
     least = now.totals.short_s
     done = 0

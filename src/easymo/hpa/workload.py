@@ -55,6 +55,14 @@ class Workload(Struct, frozen=True):
         parts = [request_in(container, resource) for container in self.containers]
         return None if None in parts or not parts else sum(part for part in parts if part is not None)
 
+    def requests_m(self) -> dict[str, int]:
+        """Requests of one pod by resource, and of its containers by ``resource/container``."""
+        found = {resource: self.request_m(resource) for resource in ("cpu", "memory")}
+        for container in self.containers:
+            for resource in ("cpu", "memory"):
+                found[f"{resource}/{container['name']}"] = request_in(container, resource)
+        return {key: request for key, request in found.items() if request is not None}
+
     def variable(self, name: str) -> str | None:
         """The value of an environment variable that a container sets in place."""
         for container in self.containers:
@@ -80,7 +88,11 @@ def workloads(documents: Sequence[Document]) -> list[Workload]:
 
 
 def workload_of(hpa: Document, documents: Sequence[Document]) -> Workload | None:
-    """What ``hpa`` scales, if it is among ``documents``."""
+    """What ``hpa`` scales, if it is among ``documents``. A document without a namespace is in any."""
     ref = (hpa.content.get("spec") or {}).get("scaleTargetRef") or {}
-    named = (ref.get("kind"), ref.get("name"))
-    return next((w for w in workloads(documents) if (w.document.kind, w.name) == named), None)
+    for workload in workloads(documents):
+        document = workload.document
+        same_namespace = "" in (hpa.namespace, document.namespace) or hpa.namespace == document.namespace
+        if (document.kind, document.name) == (ref.get("kind"), ref.get("name")) and same_namespace:
+            return workload
+    return None

@@ -29,7 +29,7 @@ def read_trace(path: Path, *, hold_gaps: bool = False) -> dict[str, Series]:
             negative or no numbers; with file, line and what to do.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TraceError(path, None, f"it cannot be read ({error}). Name another trace.") from error
     if not text.strip():
