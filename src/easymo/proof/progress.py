@@ -14,8 +14,7 @@ class StepProgress:
     """Steps of a plan with their expected seconds; a bar on a terminal, one line a step elsewhere."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = dict(plan)
-        self._left = [name for name, _ in plan]
+        self._plan = plan
         self._total_s = sum(seconds for _, seconds in plan)
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
@@ -45,8 +44,6 @@ class StepProgress:
         self._announce(name)
         began = time.monotonic()
         yield
-        if name in self._left:
-            self._left.remove(name)
         if self._bar is None:
             self._line(f"  done in {time.monotonic() - began:.1f} s")
 
@@ -58,7 +55,8 @@ class StepProgress:
             self._bar.console.print(f"  {text}", style="dim", markup=False, highlight=False)
 
     def _announce(self, name: str) -> None:
-        left_s = sum(self._plan[step] for step in self._left)
+        names = [step for step, _ in self._plan]
+        left_s = sum(seconds for _, seconds in self._plan[names.index(name) :])
         left = f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"
         if self._bar is None or self._task is None:
             self._line(f"{name} … ({left})")

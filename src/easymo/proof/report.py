@@ -87,7 +87,8 @@ def _attribution(result: VerdictFile) -> str:
     for arm, changes in result.attribution.items():
         shown = {metric: " / ".join(map(wording.percent, estimate)) for metric, estimate in changes.items()}
         rows.append(_row([("arm", escape(arm), ""), *((m, shown.get(m, "–"), "n") for m in metrics)]))
-    return f"<h2>Each treatment alone, and all together</h2><p>Change / 95 % interval.</p>{_table(['arm', *metrics], rows)}"
+    table = _table(["arm", *metrics], rows)
+    return f"<h2>Each treatment alone, and all together</h2><p>Change / its 95 % interval.</p>{table}"
 
 
 def _applied(result: VerdictFile) -> str:
