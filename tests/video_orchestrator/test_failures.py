@@ -9,7 +9,7 @@ import pytest
 
 from easymo_platform.runtime.settings import SettingsError
 from easymo_platform.video_orchestrator import worker_app
-from tests.video_orchestrator.client import left_in, over, plan, queued, scene, shot, video_orchestrator, worker
+from tests.video_orchestrator.client import job_of, left_in, over, plan, queued, scene, shot, video_orchestrator, worker
 
 WrittenFfmpeg = Callable[[str], str]
 Database = "asyncpg.Connection[asyncpg.Record]"
@@ -45,12 +45,12 @@ async def test_source_that_is_not_what_the_plan_says_fails_the_job_at_once(
 
 
 async def test_playlist_cannot_bring_in_files_from_elsewhere(environ: dict[str, str], root: Path, clips: Path) -> None:
-    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{clips / 'blue.mp4'}\n#EXT-X-ENDLIST\n"
-    (root / "media" / "list.m3u8").write_text(text)
-    (root / "media" / "list.mp4").write_text(f"ffconcat version 1.0\nfile {clips / 'blue.mp4'}\n")
-    for name in ("list.m3u8", "list.mp4"):
-        job = await fate_of(environ, root, plan(scene(0, shot(name))))
-        assert (job["status"], job["attempts"]) == ("failed", 1)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{clips / 'blue.ts'}\n#EXT-X-ENDLIST\n"
+    (root / "media" / "list.m3u8").write_text(playlist)
+    async with video_orchestrator(environ) as client, worker(environ) as working:
+        job = await over(client, working, await queued(client, plan(scene(0, shot("list.m3u8")))))
+    assert (job["status"], job["attempts"]) == ("failed", 1)
+    assert "Format not on whitelist" in job["error"]
 
 
 async def test_source_that_went_away_after_the_request_is_named(environ: dict[str, str], root: Path) -> None:
@@ -81,6 +81,19 @@ async def test_full_disk_fails_the_job_after_three_attempts(
     assert job["error"] == (
         "Scene scene-0: The disk is full: No space left on device. Free some space below RENDER_DIR."
     )
+
+
+async def test_failed_attempt_is_not_repeated_before_the_lease_has_passed(
+    environ: dict[str, str], ffmpeg_that: WrittenFfmpeg
+) -> None:
+    environ |= {"RENDER_LEASE_S": "600", "FFMPEG": ffmpeg_that("kill -9 $$")}
+    async with video_orchestrator(environ) as client, worker(environ) as working:
+        job_id = await queued(client, plan())
+        assert await working.work() is True
+        assert await working.work() is False
+        job = await job_of(client, job_id)
+    assert (job["status"], job["attempts"]) == ("queued", 1)
+    assert job["error"] == "Scene scene-0: ffmpeg was killed by SIGKILL."
 
 
 async def test_ffmpeg_that_is_killed_is_started_again(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psutil
@@ -125,6 +126,19 @@ async def test_worker_takes_jobs_by_priority_and_then_by_age(environ: dict[str, 
         assert await working.work() is False
     low, high, middle, high_later = names
     assert order == [high, high_later, middle, low]
+
+
+async def test_job_that_another_worker_is_about_to_claim_is_passed_over(
+    environ: dict[str, str], database: Database
+) -> None:
+    async with video_orchestrator(environ) as client, worker(environ) as working:
+        first, second = await queued(client, plan()), await queued(client, plan())
+        async with database.transaction():
+            await database.execute("select from render_jobs where id = $1 for update", UUID(first))
+            async with asyncio.timeout(5):
+                assert await working.work()
+        statuses = [(await job_of(client, job_id))["status"] for job_id in (first, second)]
+    assert statuses == ["queued", "succeeded"]
 
 
 async def test_several_workers_render_every_job_once(environ: dict[str, str], database: Database) -> None:

@@ -95,6 +95,14 @@ async def test_sound_is_there_with_its_gain_then_silence_and_none_in_a_scene_wit
     assert max(film.loudness[12:14] + film.loudness[27:29] + film.loudness[32:39]) < 0.0005
 
 
+async def test_clip_that_is_a_frame_shorter_than_its_container_says_holds_its_last_frame(
+    environ: dict[str, str], root: Path
+) -> None:
+    film = await film_of(environ, root, plan(scene(0, shot("green.mkv", 2.03)), scene(1)))
+    assert len(film.frames) == 61 + 30
+    assert film.colour(60 / 30, 160, 90) == "green"
+
+
 @pytest.mark.parametrize("rate", [24, 25, 50, 60])
 async def test_frame_rate_of_the_plan_holds_whatever_the_clips_have(
     environ: dict[str, str], root: Path, rate: int
