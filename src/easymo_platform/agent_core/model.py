@@ -1,7 +1,6 @@
 """Sessions, messages and tools: what clients send and get. Pure."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -182,9 +181,9 @@ class LeadCall(LeadRef, frozen=True, forbid_unknown_fields=True, rename="camel")
 
 
 class Payment(LeadRef, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Money to ask of a lead; the same ``reference`` asks once."""
+    """Money to ask of a lead, in whole francs; the same ``reference`` asks once."""
 
-    amount: Annotated[Decimal, Meta(gt=0, le=10_000_000)]
+    amount: Annotated[int, Meta(ge=1, le=10_000_000)]
     reference: Word
     currency: Literal["RWF"] = "RWF"
 

@@ -1,0 +1,17 @@
+"""The short form of the campaign; the full one is `python -m tests.whatsapp_webhook.campaign --kills 100`."""
+
+import pytest
+
+from easymo.embedded import Valkey
+from tests.whatsapp_webhook.campaign import Campaign
+
+
+@pytest.mark.slow
+async def test_no_message_is_lost_and_none_answered_twice_however_often_we_are_killed(
+    database_url: str, valkey: Valkey
+) -> None:
+    result = await Campaign(database_url, valkey.url, kills=8, seed=6).run()
+    assert result.holds, result
+    assert sum(result.kills.values()) == 8
+    assert result.sent == result.acknowledged > 50
+    assert result.duplicates_reported >= result.redelivered > 0
