@@ -11,8 +11,10 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def make_clips(folder: Path) -> Path:
-    """blue.mp4 and .ts (3 s, 25/s), green.mkv (2 s, portrait, 30/s), test.mp4 (4 s), tone.wav (1 s), logo.png (red), and
-    text.mp4, which is no video."""
+    """blue.mp4 and .ts (3 s, 25/s), green.mkv (2 s, portrait, 30/s), test.mp4 (4 s), tone.wav (1 s), logo.png (red).
+
+    And text.mp4, which is no video.
+    """
     _ffmpeg("-f", "lavfi", "-i", "color=blue:s=640x360:r=25:d=3", "-f", "lavfi", "-i", "sine=d=3", folder / "blue.mp4")
     _ffmpeg("-i", folder / "blue.mp4", "-c", "copy", folder / "blue.ts")
     _ffmpeg("-f", "lavfi", "-i", "color=lime:s=270x480:r=30:d=2", folder / "green.mkv")

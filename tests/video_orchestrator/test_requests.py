@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from easymo_platform.runtime.auth import Tokens
 from tests.video_orchestrator.client import job_of, left_in, plan, queued, scene, shot, submit, video_orchestrator
 
 Database = "asyncpg.Connection[asyncpg.Record]"
@@ -181,3 +182,31 @@ async def test_unknown_job_is_not_found(environ: dict[str, str], path: str) -> N
     async with video_orchestrator(environ) as client:
         response = await (client.post(url) if path == "/cancel" else client.get(url))
     assert (response.status_code, response.json()["error"]) == (404, "job_not_found")
+
+
+async def test_reading_and_writing_ask_for_their_scopes(environ: dict[str, str]) -> None:
+    key = "k" * 32
+    job = "/render/01234567-89ab-7cde-8f01-23456789abcd"
+    routes = {
+        ("POST", "/render"): "write",
+        ("POST", f"{job}/cancel"): "write",
+        ("GET", "/render"): "read",
+        ("GET", job): "read",
+        ("GET", f"{job}/output"): "read",
+        ("HEAD", f"{job}/output"): "read",
+    }
+    async with video_orchestrator(environ | {"AUTH_DISABLED": "false", "SERVICE_JWT_KEYS": key}) as client:
+        for (method, url), needed in routes.items():
+            assert (await client.request(method, url)).status_code == 401, (method, url)
+            for scope in ("read", "write"):
+                token = Tokens([key], "tester").sign("video-orchestrator", [f"render:{scope}"])
+                response = await client.request(method, url, headers={"authorization": f"Bearer {token}"})
+                assert (response.status_code == 403) is (scope != needed), (method, url, scope)
+
+
+async def test_examples_of_the_documentation_are_accepted(environ: dict[str, str], root: Path) -> None:
+    (root / "media" / "clip.mp4").write_bytes(b"a clip")
+    async with video_orchestrator(environ) as client:
+        document = (await client.get("/schema/openapi.json")).json()
+        body = document["paths"]["/render"]["post"]["requestBody"]["content"]["application/json"]
+        assert (await client.post("/render", json=body["example"])).status_code == 202
