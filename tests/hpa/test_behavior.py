@@ -109,6 +109,12 @@ def test_pods_that_were_just_added_may_be_taken_away_again_at_once() -> None:
     assert sizes(Controller(1, 20, rules), 2, [6, 1]) == [6, 1]
 
 
+def test_only_a_slot_that_no_window_needs_is_reused() -> None:
+    log = [(-600.0, 10), (-200.0, 9)]
+    assert stabilize(log, 3, current=12, up_window_s=0, down_window_s=300, now=0) == 9
+    assert log == [(0, 3), (-200, 9)]
+
+
 def test_an_event_that_is_exactly_as_old_as_the_period_no_longer_counts() -> None:
     rules = behavior({"policies": [pods(2, 60)]})
     bounds = (1, 99)

@@ -181,6 +181,14 @@ def test_pod_hours_count_from_the_decision_and_cost_follows() -> None:
     assert found.totals.cost == pytest.approx(1.5)
 
 
+def test_a_pod_costs_from_the_decision_on_although_it_serves_later() -> None:
+    slow = Conditions(capacity=100, startup_s=600, metric_lag_s=0)
+    demand = Series((0.0, 600.0), (50.0, 400.0), 900.0)
+    found = simulate(hpa(requests_per_pod("50", "External")), demand, slow)
+    assert found.syncs[-1].ready == 2
+    assert found.totals.pod_hours == pytest.approx((2 * 600 + 4 * 15 + 8 * 285) / 3600)  # 4 is twice 2
+
+
 def test_a_queue_drains_after_the_spike_at_the_spare_capacity() -> None:
     fixed = hpa(cpu(50), minimum=2, maximum=2)
     found = simulate(fixed, Series((0.0, 100.0), (300.0, 100.0), 400.0), Conditions(capacity=100, sync_period_s=50))
