@@ -7,6 +7,7 @@ _COMMANDS = {
     "up": ("easymo_platform.operations.up", "the whole platform on servers of its own, until Ctrl-C"),
     "serve": ("easymo_platform.operations.serve", "one service"),
     "token": ("easymo_platform.operations.token", "a service token, to try an endpoint with"),
+    "whatsapp": ("easymo_platform.operations.whatsapp", "the message queue, dead letters, replay of a webhook"),
     "migrate": ("easymo_platform.operations.migrate", "apply supabase/migrations to a database"),
     "sample-data": ("easymo_platform.sample_data.load", "fill an empty database with seeded, skewed data"),
 }
