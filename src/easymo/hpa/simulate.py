@@ -192,23 +192,27 @@ class _Run:
             fleet.count_ready(now)
         view.now, view.current = now, self.current
         self._look_back(now, pieces[0].value)
-        best: Proposal | None = None
-        metric = None
-        sizes: list[int | None] = []
-        for name, signal in named:
-            proposal = signal(view)
-            sizes.append(None if proposal is None else proposal.replicas)
-            if proposal is not None and (best is None or proposal.replicas > best.replicas):
-                best, metric = proposal, name
-        wanted = combine(sizes, self.current)
+        proposals = [signal(view) for _, signal in named]
+        wanted = combine([None if p is None else p.replicas for p in proposals], self.current)
         before = self.current
         decision = self.controller.sync(now, before, wanted)
         if keep:
-            value = None if best is None else best.value
+            metric, value = _largest(named, proposals)
             self.syncs.append(
-                Sync(now, pieces[0].value, fleet.serving, before, wanted, metric, value, *decision[1::-1], decision[2],
-                     fleet.queue)
-            )  # fmt: skip
+                Sync(
+                    time_s=now,
+                    demand=pieces[0].value,
+                    ready=fleet.serving,
+                    current=before,
+                    proposal=wanted,
+                    metric=metric,
+                    value=value,
+                    stabilized=decision.stabilized,
+                    replicas=decision.replicas,
+                    reason=decision.reason,
+                    queue=fleet.queue,
+                )
+            )
         if decision.replicas != before:
             self._resize(decision.replicas - before, now)
         for piece in pieces:
@@ -275,3 +279,13 @@ class _Run:
             least_replicas=self.least,
             most_replicas=self.most,
         )
+
+
+def _largest(named: list[tuple[str, Signal]], proposals: list[Proposal | None]) -> tuple[str, int] | tuple[None, None]:
+    """Name and value of the first metric that asks for the largest size."""
+    best: Proposal | None = None
+    found: tuple[str, int] | tuple[None, None] = (None, None)
+    for (name, _), proposal in zip(named, proposals, strict=True):
+        if proposal is not None and (best is None or proposal.replicas > best.replicas):
+            best, found = proposal, (name, proposal.value)
+    return found
