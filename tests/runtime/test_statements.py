@@ -31,7 +31,7 @@ def test_wrong_arguments_are_refused_before_they_reach_the_server(tmp_path: Path
         read_statements(file)["calls"].bind(arguments)
 
 
-@pytest.mark.parametrize("service", ["voice_bridge"])
+@pytest.mark.parametrize("service", ["voice_bridge", "whatsapp_webhook", "agent_core"])
 def test_a_service_uses_every_statement_of_its_file_and_no_other(service: str) -> None:
     written = set(read_statements(PLATFORM / service / "queries.sql"))
     code = "\n".join(path.read_text() for path in (PLATFORM / service).glob("*.py"))

@@ -65,9 +65,9 @@ class LanguageModel:
     """One server. Use it inside ``async with model.http``."""
 
     def __init__(self, settings: AgentSettings, metrics: Metrics) -> None:
-        self.http = httpx.AsyncClient(
-            base_url=settings.agent_base_url, headers={"authorization": f"Bearer {settings.agent_api_key}"}
-        )
+        key = settings.agent_api_key
+        headers = {"authorization": f"Bearer {key}"} if key else {}  # a server on this machine may want none
+        self.http = httpx.AsyncClient(base_url=settings.agent_base_url, headers=headers)
         self._model = settings.agent_model
         self._timeout_s = settings.agent_timeout_s
         self._breaker = CircuitBreaker("language-model", metrics, failures=(ModelDown,))

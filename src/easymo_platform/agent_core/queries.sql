@@ -93,7 +93,7 @@ where tenant_id = :tenant_id and phone_number = :phone_number;
 
 -- name: upsert_lead(lead_id, tenant_id, phone_number, display_name, tags)^
 insert into agent_leads as l (id, tenant_id, phone_number, display_name, tags)
-values (:lead_id, :tenant_id, :phone_number, :display_name, :tags)
+values (:lead_id, :tenant_id, :phone_number, :display_name, array(select distinct unnest(:tags::text[]) order by 1))
 on conflict (tenant_id, phone_number) do update
 set display_name = coalesce(excluded.display_name, l.display_name), updated_at = now(),
   tags = array(select distinct unnest(l.tags || excluded.tags) order by 1)

@@ -49,6 +49,11 @@ class Tokens:
         self._service = service
         self._checked: dict[str, Identity] = {}
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a key."""
+        return bool(self._keys)
+
     def sign(self, audience: str, scopes: Iterable[str], *, subject: str = "", lifetime_s: float = LIFETIME_S) -> str:
         """A token with which ``subject`` (by default this service) may call ``audience``."""
         now = time.time()
