@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs bench-cache lock clean
+.PHONY: help install prove test lint format up evidence docs bench-cache bench-hpa bench-render lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +45,16 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
+	$(BIN)/python -m tests.hpa.documents
 
 bench-cache: $(BENCH)/.ready ## easymo.cache beside its peers, on an idle machine (evidence/cache/)
 	$(BENCH)/bin/python -m benchmarks.cache --out evidence/cache
+
+bench-hpa: install ## the four policies simulated, and the simulator's speed (evidence/hpa/)
+	$(BIN)/python -m benchmarks.hpa
+
+bench-render: install ## renders per minute beside ffmpeg in a shell (evidence/render/)
+	$(BIN)/python -m benchmarks.render --out evidence/render
 
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
