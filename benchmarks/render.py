@@ -205,7 +205,7 @@ def main() -> None:
     """Measure, print, and write what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only see that it runs")
-    parser.add_argument("--rounds", type=int, default=4, help="rounds of both sides (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of both sides (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write render.json and render.md into this directory")
     options = parser.parse_args()
     results = measure(2, 2.0, 1) if options.quick else measure(10, 10.0, options.rounds)

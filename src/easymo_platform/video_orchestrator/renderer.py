@@ -92,7 +92,11 @@ class Renderer:
     async def _scene(self, plan: Plan, scene: Scene, work: Path, progress: Progress) -> str:
         """Render or reuse one scene. Returns its key, which is the name of its file in ``work``."""
         sources = {name: self._folder.source(name) for name in _sources(scene)}
-        digests = await asyncio.to_thread(lambda: [self._folder.digest(path) for path in sources.values()])
+
+        def contents() -> list[str]:
+            return [self._folder.digest(source) for source in sources.values()]
+
+        digests = await asyncio.to_thread(contents)
         numbers = {name: str(number) for number, name in enumerate(sources)}
         key = self._key(scene_command(plan, scene, numbers.__getitem__, ""), digests)
         path, expected = work / key, sum(frames_of(scene, plan.frame_rate))
@@ -107,7 +111,7 @@ class Renderer:
                         f"Scene {scene.id} has {written} of {expected} frames: a clip ends before its plan says.",
                         retry=False,
                     )
-                if digests != await asyncio.to_thread(lambda: [self._folder.digest(path) for path in sources.values()]):
+                if digests != await asyncio.to_thread(contents):
                     raise RenderError(f"A source of scene {scene.id} changed while it was rendered.", retry=True)
                 draft.replace(path)
                 self._folder.keep(path, key)
