@@ -46,7 +46,7 @@ def environ(database: object, database_url: str, root: Path) -> dict[str, str]:
         "AUTH_DISABLED": "true",
         "DATABASE_POOL_SIZE": "3",
         "RENDER_DIR": str(root),
-        "RENDER_LEASE_S": "1",
+        "RENDER_LEASE_S": "20",
     }
 
 

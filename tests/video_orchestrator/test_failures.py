@@ -9,7 +9,18 @@ import pytest
 
 from easymo_platform.runtime.settings import SettingsError
 from easymo_platform.video_orchestrator import worker_app
-from tests.video_orchestrator.client import job_of, left_in, over, plan, queued, scene, shot, video_orchestrator, worker
+from tests.video_orchestrator.client import (
+    job_of,
+    left_in,
+    over,
+    over_at_once,
+    plan,
+    queued,
+    scene,
+    shot,
+    video_orchestrator,
+    worker,
+)
 
 WrittenFfmpeg = Callable[[str], str]
 Database = "asyncpg.Connection[asyncpg.Record]"
@@ -18,7 +29,7 @@ Database = "asyncpg.Connection[asyncpg.Record]"
 async def fate_of(environ: dict[str, str], root: Path, document: dict[str, Any]) -> Any:
     """What becomes of a plan that is accepted."""
     async with video_orchestrator(environ) as client, worker(environ) as working:
-        job = await over(client, working, await queued(client, document))
+        job = await over_at_once(environ, client, working, await queued(client, document))
     if job["status"] == "failed":
         assert left_in(root) == []
         assert {state["status"] for state in job["scenes"]} <= {"failed", "succeeded"}
@@ -68,7 +79,7 @@ async def test_source_that_changes_under_way_is_rendered_again_and_the_mixture_n
     media = root / "media"
     swap = f'"$FFMPEG" "$@"; code=$?; [ -e {media}/new ] && mv {media}/new {media}/blue.mp4; exit $code'
     (media / "new").write_bytes((media / "test.mp4").read_bytes())
-    job = await fate_of(environ | {"RENDER_LEASE_S": "0.2", "FFMPEG": ffmpeg_that(swap)}, root, plan())
+    job = await fate_of(environ | {"FFMPEG": ffmpeg_that(swap)}, root, plan())
     assert (job["status"], job["attempts"]) == ("succeeded", 2)
 
 
@@ -76,7 +87,7 @@ async def test_full_disk_fails_the_job_after_three_attempts(
     environ: dict[str, str], root: Path, ffmpeg_that: WrittenFfmpeg
 ) -> None:
     to_full = 'for last in "$@"; do :; done; ln -s /dev/full "$last"'
-    job = await fate_of(environ | {"RENDER_LEASE_S": "0.2", "FFMPEG": ffmpeg_that(to_full)}, root, plan())
+    job = await fate_of(environ | {"FFMPEG": ffmpeg_that(to_full)}, root, plan())
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert job["error"] == (
         "Scene scene-0: The disk is full: No space left on device. Free some space below RENDER_DIR."
@@ -86,7 +97,7 @@ async def test_full_disk_fails_the_job_after_three_attempts(
 async def test_failed_attempt_is_not_repeated_before_the_lease_has_passed(
     environ: dict[str, str], ffmpeg_that: WrittenFfmpeg
 ) -> None:
-    environ |= {"RENDER_LEASE_S": "600", "FFMPEG": ffmpeg_that("kill -9 $$")}
+    environ |= {"FFMPEG": ffmpeg_that("kill -9 $$")}
     async with video_orchestrator(environ) as client, worker(environ) as working:
         job_id = await queued(client, plan())
         assert await working.work() is True
@@ -100,9 +111,9 @@ async def test_ffmpeg_that_is_killed_is_started_again(
     environ: dict[str, str], root: Path, ffmpeg_that: WrittenFfmpeg
 ) -> None:
     once = f"[ -e {root}/killed ] || {{ touch {root}/killed; kill -9 $$; }}"
-    environ |= {"RENDER_LEASE_S": "0.2", "FFMPEG": ffmpeg_that(once)}
+    environ |= {"FFMPEG": ffmpeg_that(once)}
     async with video_orchestrator(environ) as client, worker(environ) as working:
-        job = await over(client, working, await queued(client, plan()))
+        job = await over_at_once(environ, client, working, await queued(client, plan()))
     assert (job["status"], job["attempts"]) == ("succeeded", 2)
 
 
@@ -110,20 +121,20 @@ async def test_ffmpeg_that_hangs_is_killed_with_all_that_it_started(
     environ: dict[str, str], root: Path, ffmpeg_that: WrittenFfmpeg
 ) -> None:
     hang = ffmpeg_that("sleep 3456 & wait")
-    job = await fate_of(environ | {"RENDER_LEASE_S": "0.2", "RENDER_TIMEOUT_S": "0.3", "FFMPEG": hang}, root, plan())
+    job = await fate_of(environ | {"RENDER_TIMEOUT_S": "0.3", "FFMPEG": hang}, root, plan())
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert job["error"] == "Scene scene-0: ffmpeg took longer than 0.3 s and was stopped."
-    assert not [found for found in psutil.process_iter(["cmdline"]) if "3456" in (found.info["cmdline"] or [])]
+    assert not [found for found in psutil.process_iter(["cwd"]) if str(root) in (found.info["cwd"] or "")]
 
 
 async def test_ffmpeg_that_is_removed_is_the_reason(
     environ: dict[str, str], root: Path, ffmpeg_that: WrittenFfmpeg
 ) -> None:
     ffmpeg = ffmpeg_that("")
-    environ |= {"RENDER_LEASE_S": "0.2", "FFMPEG": ffmpeg}
+    environ |= {"FFMPEG": ffmpeg}
     async with video_orchestrator(environ) as client, worker(environ) as working:
         Path(ffmpeg).unlink()
-        job = await over(client, working, await queued(client, plan()))
+        job = await over_at_once(environ, client, working, await queued(client, plan()))
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert job["error"] == "Scene scene-0: ffmpeg cannot be started: No such file or directory."
     assert left_in(root) == []
@@ -147,10 +158,10 @@ def test_worker_without_a_work_folder_does_not_start(environ: dict[str, str], ro
 
 
 async def test_output_that_cannot_be_stored_is_the_reason(environ: dict[str, str], root: Path) -> None:
-    async with video_orchestrator(environ) as client, worker(environ | {"RENDER_LEASE_S": "0.2"}) as working:
+    async with video_orchestrator(environ) as client, worker(environ) as working:
         (root / "outputs").rmdir()
         (root / "outputs").write_text("in the way")
-        job = await over(client, working, await queued(client, plan()))
+        job = await over_at_once(environ, client, working, await queued(client, plan()))
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert job["error"] == "The output cannot be stored: Not a directory."
 

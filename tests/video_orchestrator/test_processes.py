@@ -59,6 +59,7 @@ async def test_render_survives_the_service_and_the_service_comes_back_to_it(
 async def test_ffmpeg_does_not_outlive_a_killed_worker(
     environ: dict[str, str], root: Path, ffmpeg_that: Callable[[str], str]
 ) -> None:
+    environ |= {"RENDER_LEASE_S": "1"}
     silent = {"FFMPEG": ffmpeg_that("exec sleep 3457")}  # it would notice a closed pipe only when it writes
     async with video_orchestrator(environ) as client:
         job_id = await queued(client, plan())
