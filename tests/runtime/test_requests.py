@@ -11,6 +11,9 @@ from easymo_platform.runtime.metrics import LATENCY_BUCKETS_S
 from tests.runtime.conftest import SmallService
 
 
+DEEP = b'{"amount":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+
+
 def samples(page: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
     families = text_string_to_metric_families(page)
     found = [sample for family in families for sample in family.samples if sample.name == name]
@@ -87,7 +90,7 @@ async def test_every_error_has_one_shape(small_service: SmallService) -> None:
         }
         wrong = ({"amount": 0}, {"amount": 1, "x": 1}, {}, [])
         bodies = [await client.post("/orders", json=body) for body in wrong]
-        bodies += [await client.post("/orders", content=content) for content in (b"{", b"\xff", b"")]
+        bodies += [await client.post("/orders", content=content) for content in (b"{", b"\xff", b"", DEEP)]
     assert {name: response.status_code for name, response in errors.items()} == {
         "not_found": 404,
         "method_not_allowed": 405,

@@ -89,7 +89,14 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[E
     )
 
 
+def _too_deep(_: Request[Any, Any, Any], error: RecursionError) -> Response[ErrorBody]:
+    """The JSON decoder's word for a body that is nested too deeply; logged, should it ever come from elsewhere."""
+    _log.warning("nested_too_deeply", exc_info=error)
+    return _answer(400, ErrorBody("invalid_payload", "The request body is nested too deeply."))
+
+
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    RecursionError: _too_deep,
     ServiceError: _service_error,
     DatabaseError: _database_error,
     ValidationException: _invalid,

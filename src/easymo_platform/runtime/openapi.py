@@ -22,7 +22,7 @@ def openapi_config(service: str) -> OpenAPIConfig:
         version="1",
         path="/schema",
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        openapi_router=Router("/schema", route_handlers=[], opt={SCOPE: PUBLIC}),
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt={SCOPE: PUBLIC}),
     )
 
 
