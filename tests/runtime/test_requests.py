@@ -10,7 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from easymo_platform.runtime.metrics import LATENCY_BUCKETS_S
 from tests.runtime.conftest import SmallService
 
-
 DEEP = b'{"amount":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 
 
