@@ -80,7 +80,8 @@ def test_wrong_command_is_a_usage_error(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), *((name, "--help") for name in ("up", "serve", "token", "whatsapp", "migrate", "sample-data"))]
+    "arguments",
+    [("--help",), *((name, "--help") for name in ("up", "serve", "token", "whatsapp", "migrate", "sample-data"))],
 )
 def test_help_shows_an_example(arguments: tuple[str, ...]) -> None:
     with command(*arguments) as process:
