@@ -9,7 +9,7 @@ import pytest
 from easymo.embedded import Postgres
 from easymo.indexes import apply, difference, snapshot
 from easymo.indexes.errors import CountersError, ScratchError
-from easymo.indexes.explain import explain, prepare
+from easymo.indexes.explain import call, explain, prepare
 from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 from easymo.indexes.parameters import example_values
 from easymo.indexes.scratch import copy_tables, find_tables, hidden
@@ -129,7 +129,7 @@ async def test_hidden_index_is_used_again_after_the_block(plain: asyncpg.Connect
 
     async def used() -> tuple[str, ...]:
         await prepare(plain, "select id from orders where customer = $1")
-        return (await explain(plain, ["customer 1"])).indexes
+        return (await explain(plain, call(["customer 1"]))).indexes
 
     async with hidden(plain, ["by_customer"]):
         assert await used() == ()

@@ -96,6 +96,14 @@ class CountersError(IndexesError):
         self.reason = reason
 
 
+class AdviceError(IndexesError):
+    """There is nothing to advise on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"No indexes can be advised: {reason}.")
+        self.reason = reason
+
+
 class AnotherRunError(IndexesError):
     """Another apply or rollback works on this database; two would drop each other's unfinished indexes."""
 

@@ -39,25 +39,33 @@ class Timing(msgspec.Struct, frozen=True):
 
 async def prepare(connection: Connection, text: str) -> list[str]:
     """Prepare a statement in place of the last one; returns the types of its parameters. Raises PostgresError."""
-    await connection.execute(f"deallocate all; prepare {_NAME} as {text}")
+    await connection.execute("deallocate all")
+    return await prepare_as(connection, _NAME, text)
+
+
+async def prepare_as(connection: Connection, name: str, text: str) -> list[str]:
+    """Prepare a statement beside others; returns the types of its parameters. Raises PostgresError."""
+    await connection.execute(f"prepare {name} as {text}")
     types = await connection.fetchval(
-        f"select parameter_types::text[] from pg_prepared_statements where name = '{_NAME}'"
+        f"select parameter_types::text[] from pg_prepared_statements where name = '{name}'"
     )
     return list(types)
 
 
-def call(values: Values) -> str:
-    """The EXECUTE of the prepared statement."""
+def call(values: Values, name: str = _NAME) -> str:
+    """The EXECUTE of a prepared statement."""
     literals = ["null" if value is None else "'" + value.replace("'", "''") + "'" for value in values]
-    return f"execute {_NAME}({', '.join(literals)})" if literals else f"execute {_NAME}"
+    return f"execute {name}({', '.join(literals)})" if literals else f"execute {name}"
 
 
-async def explain(connection: Connection, values: Values, *, generic: bool = False, run: bool = False) -> Explained:
-    """Plan the prepared statement for these values, or for any (`generic`); `run` executes it. Raises PostgresError."""
-    await connection.execute(f"set plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
+async def explain(connection: Connection, statement: str, *, generic: bool = False, run: bool = False) -> Explained:
+    """Plan a statement, or a `call` for its values or for any (`generic`); `run` executes it. Raises PostgresError."""
+    if generic or run:  # what is planned by hand, once, is planned for its values anyway
+        await connection.execute(f"set plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
     options = ", analyze, buffers, timing off" if run else ""
-    text = await connection.fetchval(f"explain (format json{options}) {call(values)}")
-    await connection.execute("reset plan_cache_mode")
+    text = await connection.fetchval(f"explain (format json{options}) {statement}")
+    if generic or run:
+        await connection.execute("reset plan_cache_mode")
     return read_plan(json.loads(text)[0]["Plan"])
 
 

@@ -60,7 +60,12 @@ class Observed(msgspec.Struct, frozen=True):
     @property
     def shape(self) -> Definition:
         """What the index is, without its name and place."""
-        return parse_definition(self.definition).shape
+        return self.placed.shape
+
+    @property
+    def placed(self) -> Definition:
+        """What the index is, with its name and table."""
+        return parse_definition(self.definition)
 
 
 class Table(msgspec.Struct, frozen=True):

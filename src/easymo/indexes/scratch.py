@@ -22,6 +22,7 @@ select c.oid, n.nspname as schema, c.relname as name, coalesce(
     (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)), pg_relation_size(c.oid))::bigint as bytes
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'm')
+  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 """
 _COLUMNS = """
 select a.attname as name, a.attnotnull as not_null, t.typtype::text as kind, t.oid as type_oid,
@@ -33,6 +34,11 @@ where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
 _INDEXES = "select pg_get_indexdef(indexrelid) from pg_index where indrelid = $1 and indisvalid order by indexrelid"
 _LABELS = "select array_agg(quote_literal(enumlabel) order by enumsortorder) from pg_enum where enumtypid = $1"
+_PLANNER = """
+select name, current_setting(name) as value from pg_settings where name in ('seq_page_cost', 'random_page_cost',
+  'cpu_tuple_cost', 'cpu_index_tuple_cost', 'cpu_operator_cost', 'effective_cache_size', 'work_mem', 'jit',
+  'max_parallel_workers_per_gather', 'effective_io_concurrency', 'default_statistics_target')
+"""
 _EXTENSIONS = "select extname from pg_extension where extname <> 'plpgsql'"
 _HIDE = """
 update pg_index i set indisvalid = false from pg_class c
@@ -71,10 +77,15 @@ async def find_tables(source: Connection, names: Iterable[str]) -> list[CopiedTa
 async def copy_tables(
     source: Connection, target: Connection, tables: Sequence[CopiedTable], max_bytes: int = MAX_COPY_BYTES
 ) -> Copy:
-    """Fill the empty database of `target`; more than `max_bytes` of rows are sampled. Raises ScratchError."""
+    """Fill the empty database of `target`; more than `max_bytes` of rows are sampled. Raises ScratchError.
+
+    The connection takes over what the planner of the source is told of its machine.
+    """
     started = time.perf_counter()
     ratio = min(1.0, max_bytes / max(1, sum(table.bytes for table in tables)))
     await _extensions(source, target)
+    for row in await source.fetch(_PLANNER):
+        await target.execute("select set_config($1, $2, false)", row["name"], row["value"])
     left_out: list[str] = []
     for table in tables:
         columns = await _create(source, target, table)
@@ -86,6 +97,28 @@ async def copy_tables(
                 left_out.append(f"{row[0]} ({error})")
     await target.execute("vacuum (analyze)")
     return Copy(tuple(tables), ratio, time.perf_counter() - started, tuple(left_out))
+
+
+@asynccontextmanager
+async def scratch_databases(scratch_url: str | None, count: int) -> AsyncIterator[list[Connection]]:
+    """Connections to new databases, dropped afterwards: on the server named, or on an embedded one."""
+    from easymo.embedded import database_server  # only here: looking and building need no server of ours
+
+    with database_server(scratch_url) as server:
+        admin = await asyncpg.connect(server.url)
+        names = [f"easymo_scratch_{admin.get_server_pid()}_{number}" for number in range(count)]
+        connections: list[Connection] = []
+        try:
+            for name in names:
+                await admin.execute(f"create database {name}")
+                connections.append(await asyncpg.connect(server.database_url(name), statement_cache_size=0))
+            yield connections
+        finally:
+            for connection in connections:
+                await connection.close()
+            for name in names:
+                await admin.execute(f"drop database if exists {name} with (force)")
+            await admin.close()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ select queryid::text as id, min(query) as query, sum(calls)::bigint as calls, su
 from {view} where dbid = (select oid from pg_database where datname = current_database()) and queryid is not null
 group by queryid
 """
-_VIEW = """
+VIEW = """
 select quote_ident(n.nspname) || '.pg_stat_statements'
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'
 """
@@ -56,7 +56,7 @@ class Observed(msgspec.Struct, frozen=True):
 async def read_counters(database_url: str) -> Counters:
     """The counters now. Raises ConnectError, and CountersError where the extension is missing."""
     async with reader(database_url) as connection:
-        view = await connection.fetchval(_VIEW)
+        view = await connection.fetchval(VIEW)
         if view is None:
             raise CountersError("pg_stat_statements is not installed: CREATE EXTENSION pg_stat_statements")
         try:

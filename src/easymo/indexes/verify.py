@@ -1,7 +1,6 @@
 """Whether declared indexes are there, what the hot queries make of them, and what they cost."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 
 import asyncpg
@@ -9,13 +8,13 @@ import msgspec
 
 from easymo.indexes.declared import Declared
 from easymo.indexes.errors import DifferentIndexError, IndexesError
-from easymo.indexes.explain import Explained, Timing, Values, explain, prepare, timing
+from easymo.indexes.explain import Explained, Timing, Values, call, explain, prepare, timing
 from easymo.indexes.hotqueries import HotQuery, relations, updated_columns
 from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.plan import Action, Step, plan_index
 from easymo.indexes.price import columns_of, write_us_per_row
-from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, find_tables, hidden
+from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, find_tables, hidden, scratch_databases
 from easymo.indexes.session import reader
 from easymo.indexes.state import usage
 
@@ -117,7 +116,7 @@ async def verify(
         if measure and queries:
             names = {name for query in selects for name in relations(query.statement).values()}
             tables = await find_tables(connection, names | {index.table for index in indexes})
-            async with scratch_database(scratch_url) as scratch:
+            async with scratch_databases(scratch_url, 1) as (scratch,):
                 copied = await copy_tables(connection, scratch, tables, max_copy_bytes)
                 await _measure(scratch, indexes, explained, {query.name: query for query in selects})
                 for table in tables:
@@ -127,26 +126,6 @@ async def verify(
                     for statement, price in (await write_us_per_row(scratch, table, statements)).items():
                         statements[statement].write_us_per_row = price
         return Verified(indexes, explained, copied)
-
-
-@asynccontextmanager
-async def scratch_database(scratch_url: str | None) -> AsyncIterator[Connection]:
-    """A connection to a new database, dropped afterwards: on the server named, or on an embedded one."""
-    from easymo.embedded import database_server  # only here: looking and building need no server of ours
-
-    with database_server(scratch_url) as server:
-        admin = await asyncpg.connect(server.url)
-        name = f"easymo_scratch_{admin.get_server_pid()}"
-        await admin.execute(f"create database {name}")
-        try:
-            connection = await asyncpg.connect(server.database_url(name), statement_cache_size=0)
-            try:
-                yield connection
-            finally:
-                await connection.close()
-        finally:
-            await admin.execute(f"drop database {name} with (force)")
-            await admin.close()
 
 
 async def _look(connection: Connection, declared: Declared) -> VerifiedIndex:
@@ -185,8 +164,8 @@ async def _explain(connection: Connection, query: HotQuery) -> VerifiedQuery:
         await connection.execute(f"set local statement_timeout = {_LONGEST // timedelta(milliseconds=1)}")
         types = await prepare(connection, text)
         values = await example_values(connection, text, types)
-        plans = [await explain(connection, each, run=not query.locks) for each in values]
-        generic = await explain(connection, values[0], generic=True) if types else plans[0]
+        plans = [await explain(connection, call(each), run=not query.locks) for each in values]
+        generic = await explain(connection, call(values[0]), generic=True) if types else plans[0]
     except asyncpg.PostgresError as error:
         return VerifiedQuery(query.name, values, problem=str(error))
     finally:
@@ -220,7 +199,7 @@ async def _measure(
         text = preparable(queries[query.query].text)
         try:
             await prepare(scratch, text)
-            plans = [await explain(scratch, each, run=True) for each in query.values]
+            plans = [await explain(scratch, call(each), run=True) for each in query.values]
         except asyncpg.PostgresError:
             continue  # it needs something that only the source has, such as a function: not measured, not served
         for name in _together(plans):

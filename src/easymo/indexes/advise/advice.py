@@ -1,0 +1,99 @@
+"""What advise says: indexes to build, each with its gain and price, what to drop, and what no index helps."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+
+from easymo.indexes.advise.selection import Gain
+from easymo.indexes.scratch import Copy
+
+_WIDTH = 116
+
+
+class AdvisedIndex(msgspec.Struct, frozen=True):
+    """An index worth building.
+
+    `gain_ms_per_minute` is what the workload loses when this one alone is hidden, measured; `price_ms_per_minute` what
+    writes pay, estimated from `write_us_per_row`, which is measured. `ends_hot_for` are updates that stop being HOT.
+    """
+
+    name: str
+    statement: str
+    serves: list[Gain]
+    gain_ms_per_minute: float
+    price_ms_per_minute: float
+    size_bytes: int
+    write_us_per_row: float | None
+    ends_hot_for: list[str]
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """The result. Totals are calls a minute times P50, in ms a minute, all queries together.
+
+    `dropped` are candidates that the search chose and the measurement did not bear out, with the reason; `to_drop` are
+    indexes that are there and worth nothing. `hot_kept_ratio` is None when no updates are known.
+    """
+
+    indexes: list[AdvisedIndex]
+    queries: list[Gain]
+    before_ms_per_minute: float
+    after_ms_per_minute: float
+    size_bytes: int
+    hot_kept_ratio: float | None
+    dropped: dict[str, str]
+    to_drop: dict[str, str]
+    unhelped: dict[str, str]
+    notes: list[str]
+    copied: Copy
+    seconds: float
+
+
+def migration(advice: Advice) -> str:
+    """The advice as a file for `easymo indexes apply`, which passes our lint."""
+    return "\n".join(_lines(advice)) + "\n"
+
+
+def _lines(advice: Advice) -> Iterator[str]:
+    yield from _comment(
+        f"Advised by easymo indexes on {date.today():%Y-%m-%d}. Measured on a copy: "
+        f"{advice.before_ms_per_minute:,.0f} ms a minute before, {advice.after_ms_per_minute:,.0f} after, "
+        f"{advice.size_bytes / 1e6:.0f} MB of indexes."
+        + (
+            ""
+            if advice.hot_kept_ratio is None
+            else f" Of the updates that can be HOT, {advice.hot_kept_ratio:.0%} still can."
+        )
+    )
+    for index in advice.indexes:
+        yield ""
+        for gain in index.serves:
+            times = f"{gain.before_ms:.2f} -> {gain.after_ms:.2f} ms"
+            yield from _comment(f"{gain.query}: {times}, {gain.calls_per_minute:g} calls a minute.")
+        price = "" if index.write_us_per_row is None else f", {index.write_us_per_row:.1f} us for each row written"
+        yield from _comment(
+            f"Gain {index.gain_ms_per_minute:,.0f} ms a minute; price {index.size_bytes / 1e6:.1f} MB{price}, "
+            f"{index.price_ms_per_minute:,.0f} ms a minute."
+        )
+        if " where " in index.statement:
+            why = f"it gains {index.gain_ms_per_minute:,.0f} ms a minute and costs {index.price_ms_per_minute:,.0f}"
+            yield f"-- easymo:ignore predicate-ends-hot {why}"
+        if index.ends_hot_for:
+            yield from _comment(
+                f"Updates that stop being HOT: {', '.join(index.ends_hot_for)}. Their price is in the one above; "
+                "without this index the queries above would cost more than that."
+            )
+        yield f"{index.statement};"
+    for name, reason in advice.to_drop.items():
+        yield ""
+        yield from _comment(f"Worth nothing ({reason}); to be dropped by you: drop index concurrently {name};")
+
+
+def _comment(text: str) -> Iterator[str]:
+    line = ""
+    for word in text.split():
+        if len(line) + len(word) > _WIDTH:
+            yield f"-- {line}"
+            line = ""
+        line = f"{line} {word}".strip()
+    yield f"-- {line}"

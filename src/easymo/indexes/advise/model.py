@@ -1,0 +1,75 @@
+"""Costs of the workload under any set of candidates, asked of a small copy where all of them are built for real.
+
+A set is shown to the planner by marking the other candidates invalid in a transaction that is rolled back.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import asyncpg
+
+from easymo.indexes.advise.candidates import Candidate
+from easymo.indexes.advise.workload import Query
+from easymo.indexes.explain import Explained, call, explain, prepare_as
+from easymo.indexes.observed import Connection
+
+_SHOW = """
+update pg_index i set indisvalid = (c.relname = any ($2::text[])) from pg_class c
+where c.oid = i.indexrelid and c.relname = any ($1::text[])
+"""
+_SIZE = "select pg_relation_size($1::regclass), (select reltuples from pg_class where oid = $1::regclass)"
+_FEW_ROWS_COST = 500.0
+_PARTIAL = 0.5  # a predicate that lets in more of the rows saves too little for what it makes of updates
+
+
+class Model:
+    """A small copy, `ratio` of the rows, with the candidates in `size_bytes`. Costs are planner units for all rows."""
+
+    def __init__(self, connection: Connection, queries: Sequence[Query], ratio: float) -> None:
+        self._connection, self._queries, self._ratio = connection, queries, ratio
+        self._built: list[str] = []
+        self._names = {query.name: f"easymo_{number}" for number, query in enumerate(queries)}
+        self.size_bytes: dict[Candidate, int] = {}
+        self.entries_ratio: dict[Candidate, float] = {}
+
+    async def build(self, candidates: Iterable[Candidate]) -> None:
+        """Build candidates; one that Postgres refuses is left out."""
+        for query in self._queries:
+            await prepare_as(self._connection, self._names[query.name], query.text)
+        for candidate in sorted(candidates, key=lambda c: c.name):
+            try:
+                await self._connection.execute(candidate.statement.replace(" concurrently", "", 1))
+            except asyncpg.PostgresError:
+                continue
+            self._built.append(candidate.name)
+            row = await self._connection.fetchrow(_SIZE, f'"{candidate.name}"')
+            rows = await self._connection.fetchval(
+                "select greatest(1, reltuples) from pg_class where oid = $1::regclass", f'"{candidate.table}"'
+            )
+            assert row is not None
+            ratio = min(1.0, row[1] / rows)
+            if not candidate.predicate or ratio <= _PARTIAL:
+                self.size_bytes[candidate], self.entries_ratio[candidate] = row[0], ratio
+        await self._connection.execute("analyze")  # of expressions
+
+    async def costs(self, shown: Collection[Candidate], queries: Iterable[Query]) -> dict[str, float]:
+        """Cost of each query when only these candidates are there, the mean over its values."""
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
+            await self._connection.execute("set local plan_cache_mode = force_custom_plan")
+            await self._connection.execute(_SHOW, self._built, [candidate.name for candidate in shown])
+            return {query.name: await self._cost(query) for query in queries}
+        finally:
+            await transaction.rollback()
+
+    async def _cost(self, query: Query) -> float:
+        # A prepared statement without parameters would keep its plan, whatever is shown or hidden.
+        name = self._names[query.name]
+        calls = [call(values, name) if values else query.text for values in query.values]
+        found = [self._for_all_rows(await explain(self._connection, statement)) for statement in calls]
+        return sum(found) / len(found)
+
+    def _for_all_rows(self, plan: Explained) -> float:
+        """A scan grows with its table; a plan that fetches a few rows by an index costs the same on a larger one."""
+        fixed = 0.0 if plan.scanned else min(plan.cost, _FEW_ROWS_COST)
+        return fixed + (plan.cost - fixed) / self._ratio

@@ -1,0 +1,205 @@
+"""Advice: few indexes that serve a workload together, measured, priced, and written as a migration."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from easymo.cli.main import app
+from easymo.embedded import Postgres
+from easymo.indexes import apply, difference, read_declared, snapshot
+from easymo.indexes.advise import Advice, advise, migration
+from easymo.indexes.advise.candidates import Candidate, Column, candidates
+from easymo.indexes.advise.pricing import ENTRY_MS, Prices, Updates, Writes
+from easymo.indexes.definitions import parse_definition
+from easymo.indexes.errors import AdviceError, CountersError
+from easymo.indexes.hotqueries import HotQuery, read_hot_queries
+from easymo.indexes.lint import lint
+
+COLUMNS = {
+    "orders": {
+        "id": Column(-1, 8),
+        "customer": Column(5000, 14),
+        "status": Column(3, 5),
+        "total": Column(-1, 6),
+        "created_at": Column(-1, 8),
+    },
+    "people": {"person_id": Column(-1, 8), "email": Column(-1, 30), "deleted_at": Column(-0.1, 8)},
+}
+WORKLOAD = """
+-- name: of_customer
+-- calls_per_minute: 600
+select id, total from orders where customer = :customer order by created_at desc limit 5;
+-- name: first_of_customer
+-- calls_per_minute: 60
+select id from orders where customer = :customer order by created_at limit 1;
+-- name: waiting
+-- calls_per_minute: 300
+select id from orders where status = 'new' order by created_at limit 10;
+-- name: dear
+-- calls_per_minute: 120
+select id from orders where total = :total;
+-- name: everything
+-- calls_per_minute: 30
+select avg(length(customer || total)) from orders;
+-- name: by_id
+-- calls_per_minute: 900
+select total from orders where id = :id;
+-- name: seldom
+-- calls_per_minute: 0.001
+select id from orders where created_at = :at;
+-- name: pay
+-- calls_per_minute: 60
+update orders set status = 'paid' where id = :id;
+"""
+
+
+def statements_for(sql: str) -> set[str]:
+    """Table, keys, INCLUDE and predicate of the candidates, without their names."""
+    found = candidates(HotQuery("q", sql, Path("q.sql"), 1), COLUMNS)
+    return {re.sub(r"create index concurrently \w+ on ", "", candidate.statement) for candidate in found}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select id from orders where customer = $1 order by created_at desc", "orders (customer, created_at)"),
+        ("select id from orders where status = 'new' order by created_at", "orders (created_at) where status = 'new'"),
+        ("select 1 from orders where status = $1 and customer = $2", "orders (customer, status)"),
+        ("select 1 from orders where created_at > now() - interval '1 h'", "orders (created_at)"),
+        ("select sum(total) from orders where created_at > $1", "orders (created_at) include (total)"),
+        ("select 1 from orders order by customer, created_at desc", "orders (customer, created_at desc)"),
+        ("select 1 from orders where customer = $1 or total = $2", "orders (total)"),
+        ("select 1 from people where lower(email) = $1", "people ((lower(email)))"),
+        ("select 1 from people where email like 'ann%'", "people (email text_pattern_ops)"),
+        ("select 1 from people p join orders o on o.customer = p.email", "orders (customer)"),
+        ("select 1 from people where deleted_at is null and email = $1", "people (email) where deleted_at IS NULL"),
+        ("select count(*) from orders where status in ('a', 'b')", "orders (status) where status IN ('a', 'b')"),
+    ],
+)
+def test_candidates_follow_what_the_query_asks(sql: str, expected: str) -> None:
+    assert expected in statements_for(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "never"),
+    [
+        ("select 1 from orders where customer = 'ann'", "where customer"),
+        ("select 1 from orders where total > 100 order by created_at", "where total"),
+    ],
+)
+def test_candidates_leave_out_predicates_on_chance_values(sql: str, never: str) -> None:
+    assert [statement for statement in statements_for(sql) if never in statement] == []
+
+
+def test_names_fit_and_differ() -> None:
+    keys = tuple(f"a_rather_long_column_name_{number}" for number in range(4))
+    one, other = Candidate("orders", keys), Candidate("orders", keys, "status = 'new'")
+    assert one.name != other.name
+    assert max(len(one.name), len(other.name)) <= 63
+
+
+def test_price_counts_entries_and_lost_hot_updates() -> None:
+    writes = {"t": Writes(100.0, (Updates(frozenset({"state"}), 50.0, "set_state"),), None)}
+    prices = Prices(writes, {"t": [parse_definition("create index k on t (id)")]})
+    plain = parse_definition("create index i on t (customer)")
+    on_state = parse_definition("create index j on t (customer) where state = 'new'")
+    assert prices.of(plain, []) == pytest.approx(100 * ENTRY_MS)
+    assert prices.of(plain, [on_state]) == pytest.approx(150 * ENTRY_MS), "updates are not HOT any more"
+    assert prices.of(on_state, [], 0.1) == pytest.approx((100 * 0.1 + 50 * (1 + 0.1)) * ENTRY_MS)
+    assert [update.by for update in prices.ends_hot_for(on_state)] == ["set_state"]
+    assert prices.ends_hot_for(plain) == []
+    assert (prices.hot_kept_ratio([plain]), prices.hot_kept_ratio([on_state])) == (1.0, 0.0)
+
+
+@pytest.fixture
+async def many_orders(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        """
+        insert into orders select i, 'customer ' || i % 5000, case when i % 200 = 0 then 'new' else 'sent' end, i,
+          now() - i * interval '1 minute' from generate_series(1001, 60000) i;
+        create index orders_status on orders (status); create index orders_status_id on orders (status, id)
+        """
+    )
+    await connection.execute("vacuum analyze orders")
+
+
+async def advised(database_url: str, postgres: Postgres, folder: Path, budget_bytes: int | None = None) -> Advice:
+    file = folder / "workload.sql"
+    file.write_text(WORKLOAD)
+    return await advise(database_url, read_hot_queries([file]), budget_bytes=budget_bytes, scratch_url=postgres.url)
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_advice_serves_what_is_asked_often_and_is_a_migration_that_passes_our_lint(
+    connection: asyncpg.Connection, database_url: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    before = await snapshot(connection)
+    advice = await advised(database_url, postgres, tmp_path)
+    assert difference(before, await snapshot(connection)) == [], "the database is only read"
+    serves = {index.statement.split(" on ")[1]: {gain.query for gain in index.serves} for index in advice.indexes}
+    by_customer = next(keys for keys in serves if keys.startswith("orders (customer"))
+    assert {"of_customer", "first_of_customer"} <= serves[by_customer]
+    assert {"dear"} == set().union(*(queries for keys, queries in serves.items() if keys.startswith("orders (total")))
+    assert not any(queries & {"by_id", "seldom"} for queries in serves.values())
+    assert advice.after_ms_per_minute < advice.before_ms_per_minute / 3
+    assert "orders" in advice.unhelped["everything"]
+    assert advice.to_drop["orders_status"] == "covered by orders_status_id"
+    for index in advice.indexes:
+        assert index.gain_ms_per_minute > index.price_ms_per_minute
+        assert index.size_bytes > 0
+
+    file = tmp_path / "advised.sql"
+    file.write_text(migration(advice))
+    assert lint([file]) == []
+    built = await apply(database_url, read_declared(file))
+    assert [index.index for index in built] == [index.name for index in advice.indexes]
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_budget_is_kept(database_url: str, postgres: Postgres, tmp_path: Path) -> None:
+    budget_bytes = 1_500_000
+    advice = await advised(database_url, postgres, tmp_path, budget_bytes)
+    assert 0 < advice.size_bytes <= budget_bytes
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_statements_that_postgres_has_counted_are_a_workload(
+    connection: asyncpg.Connection, database_url: str, postgres: Postgres
+) -> None:
+    with pytest.raises(CountersError, match="CREATE EXTENSION"):
+        await advise(database_url, scratch_url=postgres.url)
+    await connection.execute("create extension pg_stat_statements")
+    for number in range(40):
+        await connection.fetch(f"select total from orders where customer = 'customer {number}'")
+        await connection.fetch("select count(*) from orders where created_at > now() - interval '10 s'")
+    advice = await advise(database_url, scratch_url=postgres.url)
+    keys = {index.statement.split(" on ")[1] for index in advice.indexes}
+    assert any(key.startswith("orders (customer") for key in keys)
+    assert any(key.startswith("orders (created_at") for key in keys), "interval $1 is given a value, too"
+
+
+async def test_workload_of_no_table_is_refused(database_url: str, postgres: Postgres) -> None:
+    with pytest.raises(AdviceError, match="no statement of the workload reads a table"):
+        await advise(database_url, [HotQuery("q", "select 1", Path("q"), 1)], scratch_url=postgres.url)
+
+
+@pytest.mark.usefixtures("many_orders")
+async def test_command_writes_the_migration_and_prints_json(
+    database_url: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    workload, out = tmp_path / "workload.sql", tmp_path / "advised.sql"
+    workload.write_text("-- name: dear\n-- calls_per_minute: 9\nselect id from orders where total = :total;\n")
+    arguments = ["--database-url", database_url, "--workload", str(workload), "--scratch", postgres.url]
+    result = await asyncio.to_thread(
+        CliRunner().invoke, app, ["indexes", "advise", *arguments, "--budget", "1GB", "--out", str(out), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    (index,) = json.loads(result.stdout)["indexes"]
+    assert index["statement"] in out.read_text()
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["indexes", "advise", *arguments, "--budget", "lots"])
+    assert result.exit_code == 2
