@@ -16,8 +16,8 @@ from easymo.proof.measurement import AA_PHASES, Measurements, Round
 from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, Promise
 
 Decision = Literal["kept", "broken", "inconclusive"]
-#: Fewest requests in a round for its percentile to mean anything: ten beyond a P99, five beyond a P95 or P50. That a round
-#: of few requests is noisy shows in the interval over rounds.
+#: Fewest requests in a round for its percentile to mean anything: ten beyond a P99, five beyond a P95 or P50. That a
+#: round of few requests is noisy shows in the interval over rounds.
 MINIMUM_REQUESTS = {"p50": 10, "p95": 100, "p99": 1000}
 
 
