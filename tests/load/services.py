@@ -1,21 +1,27 @@
-"""The load test of the performance note, against voice-bridge.
+"""The load test of the performance note, against three services.
 
 | request           | share | call                               | keys                                   |
 |-------------------|-------|------------------------------------|----------------------------------------|
-| live calls        | 30 %  | GET /analytics/live-calls?limit=15 | –                                      |
-| call by id        | 15 %  | GET /calls/{id}                    | 80 % of the last 24 h, the newest most |
-| calls of a number | 10 %  | GET /calls?number=                 | the busiest numbers most               |
-| calls of a user   | 10 %  | GET /calls?user_id=                | the busiest users most                 |
-| transactions      | 10 %  | GET /transactions?user_id=         | the busiest users most                 |
-| dashboard         | 5 %   | GET /analytics/dashboard           | –                                      |
-| outbound call     | 10 %  | POST /calls/outbound               | the busiest numbers most               |
-| status change     | 10 %  | POST /calls/{id}/status            | calls that this run has placed         |
+| live calls        | 18 %  | GET /analytics/live-calls?limit=15 | –                                      |
+| call by id        | 9 %   | GET /calls/{id}                    | 80 % of the last 24 h, the newest most |
+| calls of a number | 6 %   | GET /calls?number=                 | the busiest numbers most               |
+| calls of a user   | 6 %   | GET /calls?user_id=                | the busiest users most                 |
+| transactions      | 6 %   | GET /transactions?user_id=         | the busiest users most                 |
+| dashboard         | 3 %   | GET /analytics/dashboard           | –                                      |
+| outbound call     | 6 %   | POST /calls/outbound               | the busiest numbers most               |
+| status change     | 6 %   | POST /calls/{id}/status            | calls that this run has placed         |
+| webhook           | 25 %  | POST /webhook, signed              | the busiest numbers most               |
+| session           | 10 %  | GET /sessions/{id}                 | the newest most                        |
+| reply             | 5 %   | POST /respond                      | sessions that are live in the data     |
 
+The first eight, 60 %, go to voice-bridge in the proportions of the note; the others to whatsapp-webhook and agent-core.
 Every key is drawn by Zipf's law with exponent 1.0: the k-th of n with a probability in proportion to 1/k. A status
 change ends a call that this run placed at least a second before (four in five) or moves it on, so that the number of
 live calls hardly grows.
 
-EASYMO_SCALE names the size of the sample data (default: note). The keys do not depend on the seed of the data.
+EASYMO_SCALE names the size of the sample data (default: note). The keys do not depend on the seed of the data. Requests
+carry tokens of the load test's own identity, signed with SERVICE_JWT_KEYS, and webhooks the signature of
+WHATSAPP_APP_SECRET; services that run with AUTH_DISABLED=true need no keys.
 """
 
 import os
@@ -24,22 +30,41 @@ from collections import deque
 from functools import cache
 from itertools import accumulate
 from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 
 from easymo.load import Call, Request, Scenario, ScenarioRandom
+from easymo_platform.runtime.auth import LOAD_TEST, Tokens
 from easymo_platform.sample_data import keys
 from easymo_platform.voice_bridge.model import call_id_for
+from easymo_platform.whatsapp_webhook.signature import HEADER, sign
 
 SCALE = os.environ.get("EASYMO_SCALE", "note")
 SIZES = keys.sizes(SCALE)
 RECENT = keys.recent_calls(SCALE)
 LIVE = keys.live_calls(SCALE)
+SESSIONS = SIZES.users // 10
+LIVE_SESSIONS = SESSIONS // 100  # the newest ones
+
+KEYS = [key for key in os.environ.get("SERVICE_JWT_KEYS", "").split(",") if key]
+APP_SECRET = os.environ.get("WHATSAPP_APP_SECRET", "")
+TOKENS_LAST_S = 86_400
 
 # A call must have been placed before it can change: where that takes over a second, the change is an error too.
 PLACED_BEFORE_S = 1.0
+BODIES = ("Muraho", "I look for a moto to Nyabugogo", "1", "How much is paracetamol?", "menu")
 TOPICS = ("appointment", "payment reminder", "delivery", "farmer produce prices")
 NEXT_STATUSES = ("failed", "busy", "no_answer", "canceled", "ringing")
+
+
+@cache
+def token(service: str, *scopes: str) -> dict[str, str]:
+    """The header that lets this load test call a service."""
+    if not KEYS:
+        return {}
+    signed = Tokens(KEYS, LOAD_TEST).sign(service, scopes, lifetime_s=TOKENS_LAST_S)
+    return {"Authorization": f"Bearer {signed}"}
 
 
 @cache
@@ -55,28 +80,28 @@ def zipf(rng: ScenarioRandom, count: int) -> int:
 
 
 def live_calls(_: ScenarioRandom) -> Call:
-    return Call("GET", "/analytics/live-calls?limit=15")
+    return get("/analytics/live-calls?limit=15")
 
 
 def call_by_id(rng: ScenarioRandom) -> Call:
     numbers = RECENT if rng.random() < 0.8 else range(RECENT.start)
-    return Call("GET", f"/calls/{keys.call_id(numbers[-1 - zipf(rng, len(numbers))])}")
+    return get(f"/calls/{keys.call_id(numbers[-1 - zipf(rng, len(numbers))])}")
 
 
 def calls_of_number(rng: ScenarioRandom) -> Call:
-    return Call("GET", f"/calls?number={quote(keys.phone_number(zipf(rng, SIZES.users)))}")
+    return get(f"/calls?number={quote(keys.phone_number(zipf(rng, SIZES.users)))}")
 
 
 def calls_of_user(rng: ScenarioRandom) -> Call:
-    return Call("GET", f"/calls?user_id={keys.user_id(zipf(rng, SIZES.users))}")
+    return get(f"/calls?user_id={keys.user_id(zipf(rng, SIZES.users))}")
 
 
 def transactions(rng: ScenarioRandom) -> Call:
-    return Call("GET", f"/transactions?user_id={keys.user_id(zipf(rng, SIZES.users))}")
+    return get(f"/transactions?user_id={keys.user_id(zipf(rng, SIZES.users))}")
 
 
 def dashboard(_: ScenarioRandom) -> Call:
-    return Call("GET", "/analytics/dashboard")
+    return get("/analytics/dashboard")
 
 
 def outbound_call(rng: ScenarioRandom) -> Call:
@@ -96,19 +121,63 @@ def status_change(rng: ScenarioRandom) -> Call:
     return post(f"/calls/{keys.call_id(rng.choice(LIVE))}/status", {"status": "failed"})
 
 
+def webhook(rng: ScenarioRandom) -> Call:
+    """A new message of one of the users, as Meta delivers it."""
+    message = {
+        "from": keys.phone_number(zipf(rng, SIZES.users)).removeprefix("+"),
+        "id": f"wamid.{rng.token()}",
+        "timestamp": "1772616600",
+        "type": "text",
+        "text": {"body": rng.choice(BODIES)},
+    }
+    metadata = {"display_phone_number": "250700000999", "phone_number_id": "104857600000999"}
+    value = {"messaging_product": "whatsapp", "metadata": metadata, "messages": [message]}
+    entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
+    body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
+    return Call("POST", "/webhook", {"Content-Type": "application/json", HEADER: sign(APP_SECRET, body)}, body)
+
+
+def session(rng: ScenarioRandom) -> Call:
+    return Call("GET", f"/sessions/{session_id(zipf(rng, SESSIONS))}", token("agent-core", "agent:read"))
+
+
+def reply(rng: ScenarioRandom) -> Call:
+    question = {
+        "session_id": str(session_id(zipf(rng, LIVE_SESSIONS))),
+        "agent_kind": "broker",
+        "message": rng.choice(BODIES),
+    }
+    headers = {"Content-Type": "application/json", **token("agent-core", "agent:respond")}
+    return Call("POST", "/respond", headers, msgspec.json.encode(question))
+
+
+def session_id(age: int) -> UUID:
+    """Of the sample data's sessions, 0 the newest."""
+    return UUID(bytes=keys.sequence_id("session", SESSIONS - 1 - age))
+
+
+def get(path: str) -> Call:
+    return Call("GET", path, token("voice-bridge", "voice:read"))
+
+
 def post(path: str, body: dict[str, str], headers: dict[str, str] | None = None) -> Call:
-    return Call("POST", path, {"Content-Type": "application/json", **(headers or {})}, msgspec.json.encode(body))
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    headers |= token("voice-bridge", "voice:outbound.write", "voice:calls.write")
+    return Call("POST", path, headers, msgspec.json.encode(body))
 
 
 scenario = Scenario(
     [
-        Request("live calls", 30, live_calls),
-        Request("call by id", 15, call_by_id),
-        Request("calls of a number", 10, calls_of_number),
-        Request("calls of a user", 10, calls_of_user),
-        Request("transactions", 10, transactions),
-        Request("dashboard", 5, dashboard),
-        Request("outbound call", 10, outbound_call),
-        Request("status change", 10, status_change),
+        Request("live calls", 18, live_calls, target="voice-bridge"),
+        Request("call by id", 9, call_by_id, target="voice-bridge"),
+        Request("calls of a number", 6, calls_of_number, target="voice-bridge"),
+        Request("calls of a user", 6, calls_of_user, target="voice-bridge"),
+        Request("transactions", 6, transactions, target="voice-bridge"),
+        Request("dashboard", 3, dashboard, target="voice-bridge"),
+        Request("outbound call", 6, outbound_call, target="voice-bridge"),
+        Request("status change", 6, status_change, target="voice-bridge"),
+        Request("webhook", 25, webhook, target="whatsapp-webhook"),
+        Request("session", 10, session, target="agent-core"),
+        Request("reply", 5, reply, target="agent-core"),
     ]
 )

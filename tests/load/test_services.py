@@ -11,13 +11,18 @@ from easymo_platform.sample_data import keys
 from easymo_platform.voice_bridge.model import call_id_for, predecessors
 from tests.load import services
 
+TARGETS = {
+    "voice-bridge": Target("127.0.0.1", 4405),
+    "whatsapp-webhook": Target("127.0.0.1", 4900),
+    "agent-core": Target("127.0.0.1", 4000),
+}
 ROW = re.compile(r"^\| ([a-z ]+?) +\| (\d+) % ")
 
 
 @pytest.fixture(scope="module")
 def schedule() -> Schedule:
     scenario = load_scenario(Path(services.__file__))
-    return build_schedule(scenario, {"": Target("127.0.0.1", 4405)}, [Stage(1000, 20)], seed=1, salt="a")
+    return build_schedule(scenario, TARGETS, [Stage(1000, 20)], seed=1, salt="a")
 
 
 def sent(schedule: Schedule, name: str) -> list[str]:
@@ -81,8 +86,16 @@ def test_a_status_changes_only_for_calls_that_were_placed_well_before(schedule: 
 
 def test_runs_with_different_salts_place_different_calls_at_the_same_times(schedule: Schedule) -> None:
     scenario = load_scenario(Path(services.__file__))
-    other = build_schedule(scenario, {"": Target("127.0.0.1", 4405)}, [Stage(1000, 20)], seed=1, salt="b")
+    other = build_schedule(scenario, TARGETS, [Stage(1000, 20)], seed=1, salt="b")
     assert (other.due_ms, other.kinds) == (schedule.due_ms, schedule.kinds)
-    reads = ("live calls", "call by id", "calls of a number", "calls of a user", "transactions", "dashboard")
+    reads = ("live calls", "call by id", "calls of a number", "calls of a user", "transactions", "dashboard", "session")
     assert all(sent(other, name) == sent(schedule, name) for name in reads)
-    assert not set(sent(other, "outbound call")) & set(sent(schedule, "outbound call"))
+    for new in ("outbound call", "webhook"):
+        assert not set(sent(other, new)) & set(sent(schedule, new))
+
+
+def test_the_voice_table_keeps_its_proportions_and_has_six_tenths() -> None:
+    weights = {request.name: request.weight for request in services.scenario.requests}
+    voice = [request.weight for request in services.scenario.requests if request.target == "voice-bridge"]
+    assert [weight / 0.6 for weight in voice] == pytest.approx([30, 15, 10, 10, 10, 5, 10, 10])
+    assert (weights["webhook"], weights["session"], weights["reply"]) == (25, 10, 5)
