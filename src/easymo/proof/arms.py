@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from easymo.proof.acceptance import Acceptance, Treatment
-from easymo.proof.processes import RunningSystem
+from easymo.proof.processes import RESTART_WITHIN_S, RunningSystem
 from easymo.proof.sampling import ProcessTree
 from easymo.proof.testbed import Testbed
 
@@ -46,11 +46,12 @@ class Arm:
 
     async def restart(self, *, treated: bool = True) -> None:
         """Restart the processes on an idle database, so that a backlog never reaches the next round."""
-        await self.system.stop()
+        await self.system.stop(RESTART_WITHIN_S)
         await self._testbed.control.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", self.database
         )
-        await self.system.restart(self.environment(treated=treated))
+        self.system.environment = self.environment(treated=treated)
+        await self.system.start()
 
     @property
     def database_url(self) -> str:

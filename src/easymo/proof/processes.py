@@ -20,6 +20,8 @@ from easymo.proof.errors import ProofError, RunVoid
 
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 5.0
+#: Grace on a restart: a service that drains the backlog of an overload would take it along for seconds.
+RESTART_WITHIN_S = 0.3
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -101,10 +103,10 @@ class RunningProcess:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (it printed nothing)"
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = STOP_WITHIN_S) -> None:
         """SIGTERM to its process group, SIGKILL for what is left after a grace time."""
         self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_WITHIN_S
+        deadline = time.monotonic() + grace_s
         while self.popen.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - a child has no event
             await asyncio.sleep(0.02)
         self._signal(signal.SIGKILL)
@@ -161,21 +163,14 @@ class RunningSystem:
             self.running.clear()
             raise
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = STOP_WITHIN_S) -> None:
         """End every process; nothing of it is left afterwards, also when this is cancelled."""
         try:
-            await asyncio.gather(*(process.stop() for process in self.running))
+            await asyncio.gather(*(process.stop(grace_s) for process in self.running))
         finally:
             for process in self.running:
                 process.kill()
             self.running.clear()
-
-    async def restart(self, environment: Mapping[str, str] | None = None) -> None:
-        """Stop and start again, so that no backlog of one round reaches the next one."""
-        await self.stop()
-        if environment is not None:
-            self.environment = dict(environment)
-        await self.start()
 
     def check(self) -> None:
         """Raise :class:`RunVoid` when one of the processes has ended by itself."""
