@@ -39,6 +39,7 @@ def postgres_15() -> Iterator[str]:
         command += ["-c", f"unix_socket_directories={folder}", "-c", "max_parallel_workers_per_gather=0"]
         command += ["-c", "shared_preload_libraries=pg_stat_statements", "-c", "shared_buffers=256MB"]
         with _serving(command, folder / ".s.PGSQL.5432", signal.SIGQUIT):
+            _wait_until_ready(data / "postmaster.pid")
             yield f"postgresql://postgres@/postgres?host={folder}&port=5432"
 
 
@@ -83,6 +84,13 @@ def _serving(command: list[str], unix_socket: Path, stop: signal.Signals, owner:
     finally:
         process.send_signal(stop)
         process.wait(_READY_WITHIN_S)
+
+
+def _wait_until_ready(pid_file: Path) -> None:
+    """Postgres accepts connections before it serves them; the eighth line of its pid file says when it does."""
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while pid_file.read_text().splitlines()[7:8] not in (["ready   "], ["ready"]):
+        assert time.monotonic() < deadline, f"PostgreSQL 15 was not ready after {_READY_WITHIN_S} s"
 
 
 def _accepts(unix_socket: Path) -> bool:

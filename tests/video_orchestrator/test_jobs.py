@@ -293,10 +293,12 @@ async def test_scenes_are_rendered_as_many_at_once_as_the_setting_says(
     environ: dict[str, str], root: Path, ffmpeg_that: WrittenFfmpeg
 ) -> None:
     log = root / "log"
-    noting = ffmpeg_that(f'echo + >> {log}; "$FFMPEG" "$@"; code=$?; echo - >> {log}; exit $code')
     scenes = [scene(n, shot("test.mp4", 0.5 + n / 10)) for n in range(5)]
     for at_once in (1, 3):
         log.unlink(missing_ok=True)
+        # Nobody ends before as many as allowed have begun (or a while has passed), so that fast ones overlap too.
+        wait = f"n=0; while [ $(grep -c + {log}) -lt {at_once} ] && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.05; done"
+        noting = ffmpeg_that(f'echo + >> {log}; {wait}; "$FFMPEG" "$@"; code=$?; echo - >> {log}; exit $code')
         setting = {"RENDER_SCENES_AT_ONCE": str(at_once), "FFMPEG": noting}
         async with video_orchestrator(environ) as client, worker(environ | setting) as working:
             await over(client, working, await queued(client, plan(*scenes, width=320 + 2 * at_once)))

@@ -111,9 +111,12 @@ class Keeper:
         if all(self.may_use(f"{root}/{part}") for part in parts):
             return str(root)
         copy = f"{directory}/install"
+        without_headers = shutil.ignore_patterns("include")
         for part in parts:
-            without_headers = shutil.ignore_patterns("include")
-            shutil.copytree(f"{root}/{part}", f"{copy}/{part}", symlinks=True, ignore=without_headers)
+            try:
+                shutil.copytree(f"{root}/{part}", f"{copy}/{part}", symlinks=True, ignore=without_headers)
+            except shutil.Error as error:  # one entry for each file that failed; the first says why
+                raise OSError(f"its programs could not be copied: {error.args[0][0][2]}") from error
         if self.account:
             for folder, _, files in os.walk(copy):
                 for path in (folder, *(f"{folder}/{name}" for name in files)):
