@@ -105,6 +105,37 @@ async def measure(url: str, scale: str, out: Path) -> None:
         (out / "hot.json").write_text(json.dumps(updates, indent=1) + "\n")
 
 
+def tables(evidence: Path) -> list[str]:
+    """The tables of docs/explanation/the-fourteen-indexes.md, from the files in evidence/indexes."""
+    verified = json.loads((evidence / "verify.json").read_text())
+    buffers = {query["query"]: query["buffers"] for query in verified["queries"]}
+    measured = [
+        "| index | MB | µs a row | query | P50 without | P50 with | buffers with |",
+        "|---|---:|---:|---|---:|---:|---:|",
+    ]
+    for index in verified["indexes"]:
+        first = f"`{index['index']}` | {index['size_bytes'] / 1e6:.2f} | {index['write_us_per_row']:.1f}"
+        for served in index["serves"]:
+            without, with_it = served["without_index"]["p50_ms"], served["with_index"]["p50_ms"]
+            name = served["query"]
+            measured.append(f"| {first} | {name} | {without:.2f} ms | {with_it:.2f} ms | {buffers[name]} |")
+            first = " | | "
+    hot = json.loads((evidence / "hot.json").read_text())
+    updates = ["| | HOT | updates/s | WAL per update |", "|---|---:|---:|---:|"]
+    for name in ("without", "with the fourteen"):
+        row = hot[name]
+        updates.append(
+            f"| {name} | {row['hot_ratio']:.1%} | {row['updates_per_s']} | {row['wal_bytes_per_update']} bytes |"
+        )
+    advice = json.loads((evidence / "advised.json").read_text())
+    advised = ["| index that advise would build | MB | serves |", "|---|---:|---|"]
+    for index in advice["indexes"]:
+        definition = index["statement"].split(" on ", 1)[1]
+        serves = ", ".join(gain["query"] for gain in index["serves"])
+        advised.append(f"| `{definition}` | {index['size_bytes'] / 1e6:.2f} | {serves} |")
+    return ["\n".join(lines) for lines in (measured, updates, advised)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.indexes.fourteen", description=__doc__)
     parser.add_argument("--scale", default="ci")

@@ -14,7 +14,7 @@ _NEARLY = 0.97
 # A gain below this share of what the workload still costs is no reason for an index.
 _WORTH = 0.004
 _BETTER = 0.9  # of a query's cost: a candidate that lowers it less is not for this query
-_EQUALLY = 1.05  # times the best cost
+_EQUALLY = 0.01  # of the cost without any: so near the best one nobody sees the difference
 
 
 class Selection:
@@ -35,13 +35,14 @@ class Selection:
         self.chosen: list[Candidate] = []
         self._alone: dict[str, list[tuple[float, Candidate]]] = {query.name: [] for query in queries}
         self._costs: dict[str, float] = {}
+        self._bare: dict[str, float] = {}
 
     async def run(self, pool: Collection[Candidate]) -> list[Candidate]:
         """Choose from the pool what costs least besides its size: nothing included, no HOT update ended.
 
         Whether more than that is worth its price, the planner's cost cannot tell: see `ranked`, and measure.
         """
-        self._costs = await self._model.costs((), self._queries)
+        self._costs = self._bare = await self._model.costs((), self._queries)
         waiting = {}
         for candidate in [candidate for candidate in pool if candidate in self._model.size_bytes]:
             gain, costs = await self._gain(candidate)
@@ -53,7 +54,7 @@ class Selection:
         while best := await self._best(waiting):
             candidate, costs = best
             self.chosen.append(candidate)
-            self._costs |= costs
+            self._costs = self._costs | costs
             del waiting[candidate]
             await self._drop_idle()
         return self.chosen
@@ -63,8 +64,8 @@ class Selection:
         """For each query the candidates that lower its cost alone, the best first, of equal ones the smallest."""
         ranked = {}
         for name, found in self._alone.items():
-            best = min((cost for cost, _ in found), default=0.0)
-            order = [(max(1.0, cost / best / _EQUALLY), self._model.size_bytes[c], c.name, c) for cost, c in found]
+            good = min((cost for cost, _ in found), default=0.0) + _EQUALLY * self._bare[name]
+            order = [(max(good, cost), self._model.size_bytes[c], c.name, c) for cost, c in found]
             ranked[name] = [candidate for *_, candidate in sorted(order, key=lambda row: row[:3])]
         return ranked
 

@@ -18,6 +18,7 @@ from easymo.indexes.scratch import CopiedTable, find_tables
 from easymo.indexes.statements import VIEW
 
 _TOP = 100
+_LEAST_MINUTES = 60
 _STATEMENTS = """
 select queryid::text as id, min(query) as query, sum(calls) as calls,
   extract(epoch from now() - (select stats_reset from {view}_info))::float8 / 60 as minutes
@@ -141,18 +142,19 @@ async def read_writes(
     for table in tables:
         row = await connection.fetchrow(_WRITES, table.oid)
         assert row is not None
-        minutes = max(1.0, row["minutes"])
+        # Counters of a few minutes tell of a load or a restore, not of a rate.
+        per_minute = 1 / row["minutes"] if row["minutes"] >= _LEAST_MINUTES else 0.0
         by_query: dict[str, tuple[HotQuery, set[str]]] = {}
         for (name, column), queries in updated.items():
             for query in queries if name == table.name else ():
                 by_query.setdefault(query.name, (query, set()))[1].add(column)
         updates = [Updates(frozenset(columns), q.calls_per_minute, q.name) for q, columns in by_query.values()]
-        if not updates and row["updates"] and states.get(table.name):
+        if not updates and row["updates"] * per_minute and states.get(table.name):
             guess = frozenset(states[table.name])
-            updates = [Updates(guess, row["updates"] / minutes, "the counters of the table; columns guessed")]
+            updates = [Updates(guess, row["updates"] * per_minute, "the counters of the table; columns guessed")]
         inserts = sum(query.calls_per_minute for query in workload if table.name in _inserted(query))
         hot = row["hot"] / row["updates"] if row["updates"] else None
-        found[table.name] = Writes(inserts or row["inserts"] / minutes, tuple(updates), hot)
+        found[table.name] = Writes(inserts or row["inserts"] * per_minute, tuple(updates), hot)
     return found
 
 
