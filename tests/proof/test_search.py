@@ -8,10 +8,12 @@ from easymo.proof.acceptance import Capacity
 from easymo.proof.measurement import CapacityStep
 from tests.proof.conftest import MakeRound
 
+RESOLUTION = 1.2
+
 
 def searched(true_capacity: float, start: float = 40, limit: float = 5000) -> list[CapacityStep]:
     steps: list[CapacityStep] = []
-    while (rate := search.next_rate(steps, start, limit)) is not None:
+    while (rate := search.next_rate(steps, start, limit, RESOLUTION)) is not None:
         steps.append(CapacityStep(rate, rate <= true_capacity, "", 1.0, 0.0))
         assert len(steps) < 40
     return steps
@@ -23,7 +25,7 @@ def test_the_search_encloses_the_true_capacity_within_its_resolution(true_capaci
     assert found.held_rps <= true_capacity
     assert found.failed_rps is not None
     assert found.failed_rps > true_capacity
-    assert found.held_rps == 0 or found.failed_rps <= max(found.held_rps * search.RESOLUTION, found.held_rps + 2)
+    assert found.held_rps == 0 or found.failed_rps <= max(found.held_rps * RESOLUTION, found.held_rps + 2)
 
 
 def test_the_search_stops_at_its_limit_when_everything_holds() -> None:

@@ -44,12 +44,16 @@ class Arm:
             environment.update(treatment.environment)
         return environment
 
-    async def restart(self, *, treated: bool = True) -> None:
-        """Restart the processes on an idle database, so that a backlog never reaches the next round."""
+    async def halt(self) -> None:
+        """Stop the processes with whatever they and the database still have to do."""
         await self.system.stop(RESTART_WITHIN_S)
         await self._testbed.control.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", self.database
         )
+
+    async def restart(self, *, treated: bool = True) -> None:
+        """Restart the processes on an idle database, so that a backlog never reaches the next round."""
+        await self.halt()
         self.system.environment = self.environment(treated=treated)
         await self.system.start()
 

@@ -120,7 +120,7 @@ class Experiment:
     async def _capacity(self, player: Player, arm: Arm, start_rps: float, progress: StepProgress) -> float:
         limits = self._acceptance.capacity
         steps: list[CapacityStep] = []
-        while (rate := search.next_rate(steps, start_rps, limits.limit_rps)) is not None:
+        while (rate := search.next_rate(steps, start_rps, limits.limit_rps, self._lengths.resolution)) is not None:
             step = search.judge_step(await player.play(arm, "capacity", rate, self._lengths.step_s), limits)
             if not step.held and step.why.startswith("P95 grew"):
                 # Few requests make the P95 of a third of a step jump by itself: a queue shows again, noise does not.
@@ -186,10 +186,13 @@ class Experiment:
         return any(v.verdict == "inconclusive" and v.interval is not None for v in judged)
 
     async def _stress(self, player: Player, arms: list[Arm]) -> None:
-        for rate in self._acceptance.stress.rates:
+        rates = self._acceptance.stress.rates
+        for rate in rates:
             for arm in arms:
                 await player.play(arm, "stress", float(rate), self._lengths.stress_s, seed=30_000 + rate)
-                await arm.restart()
+                await arm.halt()
+                if rate != rates[-1]:
+                    await arm.system.start()
 
     async def _take_back(
         self, arms: list[Arm], schemas: dict[str, indexes.Schema], progress: StepProgress, testbed: Testbed

@@ -8,7 +8,11 @@ from easymo.proof.verdict_file import Mode
 
 
 class Lengths(Struct, frozen=True):
-    """Seconds and counts of one run. ``looks``: after how many sets of ``pairs`` it may be decided (1 or 2)."""
+    """Seconds and counts of one run.
+
+    ``looks``: after how many sets of ``pairs`` it may be decided (1 or 2); ``resolution``: a capacity is enclosed
+    between the held rate and this multiple of it.
+    """
 
     pairs: int
     looks: int
@@ -18,6 +22,7 @@ class Lengths(Struct, frozen=True):
     stress_s: float
     apply_s: float
     warm_s: float
+    resolution: float
 
     @property
     def confidence(self) -> float:
@@ -29,10 +34,10 @@ def lengths_of(acceptance: Acceptance, mode: Mode) -> Lengths:
     """Lengths of a quick run (at most 90 s on 2 cores), a default one (at most 5 minutes) or a full one."""
     load = acceptance.load
     if mode == "quick":
-        return Lengths(min(load.pairs, 3), 1, 0, min(load.round_s, 2.0), 1.2, 2.0, 3.0, 1.0)
+        return Lengths(min(load.pairs, 3), 1, 0, min(load.round_s, 1.5), 1.0, 1.0, 2.5, 1.0, 1.5)
     looks = 2 if mode == "full" else 1
     step_s, stress_s = acceptance.capacity.step_s, acceptance.stress.seconds
-    return Lengths(load.pairs, looks, load.aa_pairs, load.round_s, step_s, stress_s, 8.0, 2.0)
+    return Lengths(load.pairs, looks, load.aa_pairs, load.round_s, step_s, stress_s, 8.0, 2.0, 1.2)
 
 
 def plan_of(lengths: Lengths, acceptance: Acceptance, arms: int) -> Plan:

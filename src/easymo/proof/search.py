@@ -7,14 +7,15 @@ from easymo.load.distribution import add
 from easymo.proof.acceptance import Capacity
 from easymo.proof.measurement import ArmCapacity, CapacityStep, Round
 
-#: The search ends when the lowest failed rate is at most this multiple of the highest held one.
-RESOLUTION = 1.2
 #: A queue that builds up during a step shows as a rising P95: last third against first third of the step.
 STATIONARY = 1.5
 
 
-def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float) -> float | None:
-    """Rate of the next step, or None when the search is over: doubling until a step fails, then halving the gap."""
+def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float, resolution: float) -> float | None:
+    """Rate of the next step, or None when the search is over: doubling until a step fails, then halving the gap.
+
+    It is over when the lowest failed rate is at most ``resolution`` times the highest held one.
+    """
     if not steps:
         return min(start_rps, limit_rps)
     found = bounds(steps)
@@ -23,7 +24,7 @@ def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float)
     if found.held_rps == 0:
         return found.failed_rps / 2 if found.failed_rps > 2 else None
     between = float(round(math.sqrt(found.held_rps * found.failed_rps)))
-    close = found.failed_rps <= found.held_rps * RESOLUTION
+    close = found.failed_rps <= found.held_rps * resolution
     return None if close or not found.held_rps < between < found.failed_rps else between
 
 
