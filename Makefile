@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs bench-cache bench-hpa bench-render bench-ingest campaigns lock clean
+.PHONY: help install prove test lint format up evidence docs bench-cache bench-hpa bench-render bench-ingest bench-advise campaigns lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,12 +56,16 @@ bench-hpa: install ## the four policies simulated, and the simulator's speed (ev
 bench-render: install ## renders per minute beside ffmpeg in a shell (evidence/render/)
 	$(BIN)/python -m benchmarks.render --out evidence/render
 
+bench-advise: install ## advise beside the advisors that can be installed (evidence/indexes/)
+	$(BIN)/python -m benchmarks.advise --out evidence/indexes
+
 bench-ingest: install ## webhook ingest with and without group commit (evidence/ingest/)
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
 
 SEED ?= 1
 campaigns: install ## kill -9 at random moments, full form: index builds, renders, webhooks; SEED=N
-	$(BIN)/python -m tests.indexes.campaign --kills 50 --seed $(SEED)
+	$(BIN)/python -m tests.indexes.campaign --kills 50 --seed $(SEED) --out evidence/indexes
+	$(BIN)/python -m tests.indexes.writers --out evidence/indexes
 	$(BIN)/python -m tests.video_orchestrator.campaign --kills 30 --seed $(SEED)
 	$(BIN)/python -m tests.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
 
