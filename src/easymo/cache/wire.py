@@ -55,9 +55,10 @@ class Question:
 class Wire(asyncio.Protocol):
     """Frames commands and replies. A caller that goes away never shifts the answers of the others.
 
-    Commands of one tick of the event loop leave in one write. `parse` runs on the reply in the order of the stream,
-    before anything that Redis sent later is looked at; so does `on_push`. When the oldest question is older than
-    `timeout_s` the connection is given up: every question fails with Unavailable, and `on_lost` is called once.
+    The first command of a tick of the event loop leaves at once, those behind it in one write. `parse` runs on the
+    reply in the order of the stream, before anything that Redis sent later is looked at; so does `on_push`. When the
+    oldest question is older than `timeout_s` the connection is given up: every question fails with Unavailable, and
+    `on_lost` is called once.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Wire(asyncio.Protocol):
         self._on_lost = on_lost
         self._questions: deque[Question] = deque()
         self._unsent: list[bytes] = []
+        self._gathering = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_grace = False
@@ -98,8 +100,12 @@ class Wire(asyncio.Protocol):
         deadline = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
         question = Question(self._loop.create_future(), parse, lost, deadline)
         self._questions.append(question)
-        self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]
-        if len(self._unsent) == 1:
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]
+        if self._gathering:
+            self._unsent.append(packed)
+        else:  # one caller alone must not wait for a tick in which nobody joins it
+            self._transport.write(packed)
+            self._gathering = True
             self._loop.call_soon(self._flush)
         if self._timer is None or deadline < self._timer.when():
             self._set_timer(deadline)
@@ -112,6 +118,7 @@ class Wire(asyncio.Protocol):
         return future
 
     def _flush(self) -> None:
+        self._gathering = False
         if self._transport is not None and self._unsent:
             self._transport.writelines(self._unsent)
         self._unsent.clear()
