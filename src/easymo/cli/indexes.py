@@ -13,13 +13,11 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
-from rich.table import Table
+
+from easymo.cli.indexes_tables import print_findings, print_observed, print_plan, print_verified
 
 if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
     from easymo.indexes import Plan, Progress
-    from easymo.indexes.lint import Finding
-    from easymo.indexes.statements import Observed
-    from easymo.indexes.verify import Served, Verified
     from easymo.indexes.watch import Glimpse
 
 Result = TypeVar("Result")
@@ -76,7 +74,7 @@ def lint(files: Files, queries: Queries = None, json: Json = False) -> None:
     if json:
         _print_json(findings)
     else:
-        _print_findings(findings)
+        print_findings(findings)
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 
@@ -98,7 +96,7 @@ def plan(
     if json:
         _print_json(planned)
     else:
-        _print_plan(planned)
+        print_plan(planned)
     if any(step.refused for step in planned.steps):
         raise typer.Exit(EXIT_FAILED)
 
@@ -128,7 +126,7 @@ def apply(
 
     if not yes:
         planned = _run(lambda: _plan(files, database_url, replace, (), journal))
-        _print_plan(planned)
+        print_plan(planned)
         typer.echo(f"Nothing was done. To do it: easymo indexes apply … --digest {planned.digest} --yes")
         raise typer.Exit(EXIT_FAILED if any(step.refused for step in planned.steps) else 0)
     with _progress() as (report, watch):
@@ -214,11 +212,11 @@ def verify(
     if since:
         before = _read(lambda: read_snapshot(since))
         observed = _read(lambda: compare(before, _run(lambda: read_counters(database_url))))
-        _print_json(observed) if json else _print_observed(observed)
+        _print_json(observed) if json else print_observed(observed)
         return
     declared, hot = _read(lambda: read_declared(*files)), _read(lambda: read_hot_queries(queries or ()))
     verified = _run(lambda: check(database_url, declared, hot, scratch_url=scratch, measure=measure))
-    _print_json(verified) if json else _print_verified(verified)
+    _print_json(verified) if json else print_verified(verified)
     for failure in verified.failures:
         typer.echo(f"easymo indexes: {failure}", err=True)
     if verified.failures:
@@ -340,77 +338,6 @@ def _say(progress: "Progress") -> None:
     if progress.event == "wait":
         line += f": no lock in attempt {progress.attempt}, next in {progress.delay.total_seconds():.1f} s"
     typer.echo(line, err=True)
-
-
-def _print_plan(planned: "Plan") -> None:
-    console = Console(highlight=False)
-    for step in planned.steps:
-        cost = (
-            f"  about {step.estimate.size_bytes / 1e6:.1f} MB, {step.estimate.seconds:.0f} s" if step.estimate else ""
-        )
-        console.print(f"{step.action or 'REFUSED':<8}{step.index} on {step.table}{cost}", markup=False, soft_wrap=True)
-        if step.refused:
-            console.print(f"        {step.refused}", markup=False, soft_wrap=True)
-    table = Table("there now", "table", "MB", "scans", "last scan", "", box=None, header_style="bold")
-    for index in planned.indexes:
-        last = index.last_scan.strftime("%Y-%m-%d") if index.last_scan else ""
-        table.add_row(index.index, index.table, f"{index.size_bytes / 1e6:.1f}", str(index.scans), last, index.remark)
-    console.print(table)
-    since = (
-        f"Scans since {planned.usage.since:%Y-%m-%d %H:%M}." if planned.usage.since else "Scans since the first start."
-    )
-    unsure = f" No index is called unused: {planned.usage.unknown_because}." if planned.usage.unknown_because else ""
-    free = "unknown from here" if planned.free_bytes is None else f"{planned.free_bytes / 1e9:.1f} GB"
-    console.print(f"{since}{unsure} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
-    for blocker in planned.blocked_by:
-        console.print(f"A build would wait for {blocker}", markup=False, soft_wrap=True)
-    console.print(f"digest {planned.digest}")
-
-
-def _print_findings(findings: "Sequence[Finding]") -> None:
-    for finding in findings:
-        typer.echo(f"{finding.file}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]")
-        typer.echo(f"  help: {finding.help}")
-    errors = sum(finding.severity == "error" for finding in findings)
-    typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)
-
-
-def _print_verified(verified: "Verified") -> None:
-    console = Console(highlight=False, width=max(120, Console().width))
-    table = Table("index", "state", "MB", "scans", "HOT", "µs/row", "serves", "P50 ms with", "without", box=None)
-    for index in verified.indexes:
-        hot = "" if index.hot_ratio is None else f"{index.hot_ratio:.0%}"
-        price = "" if index.write_us_per_row is None else f"{index.write_us_per_row:.2f}"
-        row = [index.index, index.state, f"{index.size_bytes / 1e6:.1f}", str(index.scans), hot, price]
-        table.add_row(*row, *(_served(index.serves[0]) if index.serves else ("", "", "")))
-        for served in index.serves[1:]:
-            table.add_row(*[""] * 6, *_served(served))
-    console.print(table)
-    for query in verified.queries:
-        used = ", ".join(query.indexes) or "no index"
-        generic = (
-            ""
-            if query.generic_indexes == query.indexes
-            else f"; generic plan: {', '.join(query.generic_indexes) or 'none'}"
-        )
-        told = query.problem or f"{used}{generic}; {query.buffers} buffers"
-        console.print(f"{query.query}: {told}", markup=False, soft_wrap=True)
-    for index in verified.indexes:
-        if index.ends_hot_for:
-            console.print(f"{index.index} ends HOT for {', '.join(index.ends_hot_for)}", markup=False, soft_wrap=True)
-
-
-def _served(served: "Served") -> tuple[str, str, str]:
-    return served.query, f"{served.with_index.p50_ms:.2f}", f"{served.without_index.p50_ms:.2f}"
-
-
-def _print_observed(observed: "Sequence[Observed]") -> None:
-    table = Table("query", "calls before", "since", "mean ms before", "since", "buffers before", "since", box=None)
-    for row in observed:
-        means = (row.mean_ms_before, row.mean_ms_after, row.buffers_before, row.buffers_after)
-        shown = ["–" if mean is None else f"{mean:.2f}" for mean in means]
-        table.add_row(row.query[:60], str(row.calls_before), str(row.calls_after), *shown)
-    Console(highlight=False).print(table)
 
 
 def _print_json(value: object) -> None:
