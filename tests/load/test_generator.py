@@ -172,7 +172,7 @@ async def test_each_second_can_be_glanced_at() -> None:
     assert result.latency_ms is not None
     for glance in glances:
         assert glance.p99_ms is not None
-        assert glance.p99_ms <= result.latency_ms.max * 1.001
+        assert glance.p99_ms <= result.latency_ms.max * 1.001 + 0.001  # the histogram counts whole microseconds
 
 
 async def test_the_alarm_rings_once_and_not_before_its_time() -> None:
