@@ -40,6 +40,17 @@ def test_the_last_valid_run_is_taken(tmp_path: Path, a_verdict: VerdictFile) -> 
     assert kept == {"verdict.json", "report.html", "rounds.jsonl"}, "logs stay where they are"
 
 
+def test_a_comparison_of_deployments_is_never_the_accepted_proof(tmp_path: Path, a_verdict: VerdictFile) -> None:
+    run = run_folder(tmp_path, "1", replace(a_verdict, compared="deployments"))
+    with pytest.raises(EvidenceError, match="it compared deployments"):
+        accept_run(tmp_path, run, force=True)
+    with pytest.raises(EvidenceError, match="No valid run"):
+        accept_run(tmp_path, None, force=True)
+    report = (run / "report.html").read_text()
+    assert "Taken back" not in report
+    assert "Indexes of the baseline" not in report
+
+
 @pytest.mark.parametrize(("mode", "valid"), [("quick", True), ("default", False), ("full", False)])
 def test_a_quick_or_void_run_is_never_accepted(tmp_path: Path, a_verdict: VerdictFile, mode: Mode, valid: bool) -> None:
     run = run_folder(tmp_path, "1", a_verdict, mode, valid=valid)

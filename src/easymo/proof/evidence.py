@@ -31,8 +31,7 @@ def accept_run(root: Path, run: Path | None, *, force: bool) -> Path:
     """
     folder = run if run is not None else last_valid_run(root)
     result = read_verdict(folder / "verdict.json")
-    if result.mode == "quick" or not result.valid:
-        why = "a quick run decides nothing" if result.mode == "quick" else "the run is void"
+    if (why := _why_not(result)) is not None:
         raise EvidenceError(f"{folder} cannot be accepted: {why}. Run `easymo prove` and accept that.")
     if result.mode == "default" and not force and _accepted_mode(root) == "full":
         raise EvidenceError(
@@ -51,9 +50,18 @@ def last_valid_run(root: Path) -> Path:
         if not (folder / "verdict.json").is_file():
             continue
         result = read_verdict(folder / "verdict.json")
-        if result.valid and result.mode != "quick":
+        if _why_not(result) is None:
             return folder
     raise EvidenceError(f"No valid run below {RUNS}/. Run `easymo prove` first, or name a run.")
+
+
+def _why_not(result: VerdictFile) -> str | None:
+    """Why the run can never be the accepted one; None when it can."""
+    if result.compared != "treatments":
+        return f"it compared {result.compared}, and the documents are about treatments"
+    if result.mode == "quick":
+        return "a quick run decides nothing"
+    return None if result.valid else "the run is void"
 
 
 def history_line(result: VerdictFile) -> dict[str, object]:

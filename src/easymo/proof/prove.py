@@ -115,8 +115,8 @@ def summary_line(result: VerdictFile) -> str:
     """One sentence: how many promises were kept, broken, undecided."""
     counts = {name: sum(v.verdict == name for v in result.promises) for name in ("kept", "broken", "inconclusive")}
     words = ", ".join(f"{count} {name}" for name, count in counts.items())
-    taken_back = f"taken back in {result.rollback.seconds:.1f} s"
-    return f"{len(result.promises)} promises: {words}; {taken_back}; {result.seconds:.0f} s in all."
+    taken_back = f"taken back in {result.rollback.seconds:.1f} s; " if result.compared == "treatments" else ""
+    return f"{len(result.promises)} promises: {words}; {taken_back}{result.seconds:.0f} s in all."
 
 
 def gate_exit_code(result: VerdictFile) -> int:

@@ -92,6 +92,8 @@ def _attribution(result: VerdictFile) -> str:
 
 
 def _applied(result: VerdictFile) -> str:
+    if result.compared != "treatments":
+        return ""
     parts = [
         f"<p>Taken back in {result.rollback.seconds:.1f} s; schema "
         f"{'equal to the one before' if result.rollback.schema_restored else '<strong>not</strong> restored'}.</p>"
@@ -127,6 +129,8 @@ def _circumstances(result: VerdictFile) -> str:
         "repeat": "easymo prove",
     }
     rows = [_row([("", escape(name), ""), ("", escape(value), "")]) for name, value in facts.items()]
+    if result.compared != "treatments":
+        return f"<h2>Circumstances</h2>{_table(['', ''], rows)}"
     indexes = "".join(f"<li><code>{escape(definition)}</code></li>" for definition in result.baseline_indexes)
     return f"<h2>Circumstances</h2>{_table(['', ''], rows)}<h2>Indexes of the baseline</h2><ul>{indexes}</ul>"
 

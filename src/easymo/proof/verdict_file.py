@@ -12,6 +12,8 @@ from easymo.proof.verdicts import Verdict
 
 SCHEMA = 1
 Mode = Literal["quick", "default", "full"]
+#: Arms that the judge made by its treatments, two deployments that were already there, or two earlier runs.
+Compared = Literal["treatments", "deployments", "runs"]
 
 
 class ArmResult(Struct, frozen=True):
@@ -72,6 +74,7 @@ class VerdictFile(Struct, frozen=True):
 
     ``aa``: per metric the interval of the baseline against itself. ``attribution``: per arm and metric the change
     against the baseline with its interval, ``[change, lo, hi]``: what each treatment brought alone and together.
+    ``compared``: only with treatments was anything applied and taken back, and the data known.
     """
 
     schema: int
@@ -91,6 +94,7 @@ class VerdictFile(Struct, frozen=True):
     attribution: dict[str, dict[str, list[float]]] = {}
     notes: list[str] = []
     seconds: float = 0.0
+    compared: Compared = "treatments"
 
 
 def read_verdict(path: Path) -> VerdictFile:
