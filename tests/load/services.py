@@ -17,7 +17,8 @@
 The first eight, 60 %, go to voice-bridge in the proportions of the note; the others to whatsapp-webhook and agent-core.
 Every key is drawn by Zipf's law with exponent 1.0: the k-th of n with a probability in proportion to 1/k. A status
 change ends a call that this run placed at least a second before (four in five) or moves it on, so that the number of
-live calls hardly grows.
+live calls hardly grows. EASYMO_READ_EXPONENT is another exponent for the keys of reads alone, by which they repeat less
+or more often: with 0 all are equally likely, with 2 three in five are the first one.
 
 EASYMO_SCALE names the size of the sample data (default: note). The keys do not depend on the seed of the data. Requests
 carry tokens of the load test's own identity, signed with SERVICE_JWT_KEYS, and webhooks the signature of
@@ -41,6 +42,7 @@ from easymo_platform.voice_bridge.model import call_id_for
 from easymo_platform.whatsapp_webhook.signature import HEADER, sign
 
 SCALE = os.environ.get("EASYMO_SCALE", "note")
+READ_EXPONENT = float(os.environ.get("EASYMO_READ_EXPONENT", "1"))
 SIZES = keys.sizes(SCALE)
 RECENT = keys.recent_calls(SCALE)
 LIVE = keys.live_calls(SCALE)
@@ -68,15 +70,20 @@ def token(service: str, *scopes: str) -> dict[str, str]:
 
 
 @cache
-def zipf_table(count: int) -> list[float]:
-    """Sums of 1, 1/2, … 1/count."""
-    return list(accumulate(1 / rank for rank in range(1, count + 1)))
+def zipf_table(count: int, exponent: float) -> list[float]:
+    """Sums of 1, 1/2, … 1/count, each to the power of the exponent."""
+    return list(accumulate(rank**-exponent for rank in range(1, count + 1)))
 
 
-def zipf(rng: ScenarioRandom, count: int) -> int:
-    """A place below `count`, 0 the likeliest, by Zipf's law with exponent 1.0."""
-    table = zipf_table(count)
+def zipf(rng: ScenarioRandom, count: int, exponent: float = 1.0) -> int:
+    """A place below `count`, 0 the likeliest, by Zipf's law."""
+    table = zipf_table(count, exponent)
     return bisect_right(table, rng.random() * table[-1], hi=count - 1)
+
+
+def read_place(rng: ScenarioRandom, count: int) -> int:
+    """A place below `count` for a read."""
+    return zipf(rng, count, READ_EXPONENT)
 
 
 def live_calls(_: ScenarioRandom) -> Call:
@@ -85,19 +92,19 @@ def live_calls(_: ScenarioRandom) -> Call:
 
 def call_by_id(rng: ScenarioRandom) -> Call:
     numbers = RECENT if rng.random() < 0.8 else range(RECENT.start)
-    return get(f"/calls/{keys.call_id(numbers[-1 - zipf(rng, len(numbers))])}")
+    return get(f"/calls/{keys.call_id(numbers[-1 - read_place(rng, len(numbers))])}")
 
 
 def calls_of_number(rng: ScenarioRandom) -> Call:
-    return get(f"/calls?number={quote(keys.phone_number(zipf(rng, SIZES.users)))}")
+    return get(f"/calls?number={quote(keys.phone_number(read_place(rng, SIZES.users)))}")
 
 
 def calls_of_user(rng: ScenarioRandom) -> Call:
-    return get(f"/calls?user_id={keys.user_id(zipf(rng, SIZES.users))}")
+    return get(f"/calls?user_id={keys.user_id(read_place(rng, SIZES.users))}")
 
 
 def transactions(rng: ScenarioRandom) -> Call:
-    return get(f"/transactions?user_id={keys.user_id(zipf(rng, SIZES.users))}")
+    return get(f"/transactions?user_id={keys.user_id(read_place(rng, SIZES.users))}")
 
 
 def dashboard(_: ScenarioRandom) -> Call:
@@ -138,7 +145,7 @@ def webhook(rng: ScenarioRandom) -> Call:
 
 
 def session(rng: ScenarioRandom) -> Call:
-    return Call("GET", f"/sessions/{session_id(zipf(rng, SESSIONS))}", token("agent-core", "agent:read"))
+    return Call("GET", f"/sessions/{session_id(read_place(rng, SESSIONS))}", token("agent-core", "agent:read"))
 
 
 def reply(rng: ScenarioRandom) -> Call:

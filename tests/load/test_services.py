@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from easymo.load import Schedule, Stage, Target, build_schedule, load_scenario
+from easymo.load.schedule import REPEATED_READ
 from easymo_platform.sample_data import keys
 from easymo_platform.voice_bridge.model import call_id_for, predecessors
 from tests.load import services
@@ -51,6 +52,18 @@ def test_keys_follow_zipfs_law(schedule: Schedule) -> None:
     for rank in (1, 2, 4):
         expected = count.total() / rank / harmonic
         assert count[f"/calls?user_id={keys.user_id(rank - 1)}"] == pytest.approx(expected, abs=4 * expected**0.5)
+
+
+def test_a_higher_read_exponent_repeats_more_reads_and_writes_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(exponent: float) -> Schedule:
+        monkeypatch.setattr(services, "READ_EXPONENT", exponent)
+        return build_schedule(services.scenario, TARGETS, [Stage(500, 4)], seed=1, salt="a")
+
+    even, skewed = build(0.0), build(2.0)
+    repeated = [schedule.reads.count(REPEATED_READ) for schedule in (even, skewed)]
+    assert repeated[1] > 1.5 * repeated[0]
+    assert sent(skewed, "webhook") == sent(even, "webhook")
+    assert skewed.kinds == even.kinds
 
 
 def test_the_last_key_can_be_drawn_and_none_beyond_it() -> None:

@@ -57,3 +57,22 @@ def test_note_is_about_a_third_of_ci() -> None:
 def test_unknown_scale_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'huge'.*note, ci, production"):
         sizes("huge")
+
+
+def test_a_number_is_a_multiple_of_ci_in_everything_but_the_users() -> None:
+    assert sizes("0.35") == sizes("note")
+    assert sizes("1") == sizes("ci")
+    assert sizes("0.1") == (50_000, 40_000, 80_000, 30_000)
+
+
+@given(st.floats(min_value=0.01, max_value=0.2))
+def test_the_smallest_sizes_too_have_live_calls_of_today_and_before(multiple: float) -> None:
+    live = live_calls(str(multiple))
+    assert len(live) >= 2
+    assert sum(call in recent_calls(str(multiple)) for call in live) == len(live) // 2
+
+
+@pytest.mark.parametrize("scale", ["0.001", "-1", "0", "nan", "inf", "21"])
+def test_a_size_that_was_never_tried_is_refused(scale: str) -> None:
+    with pytest.raises(ValueError, match=r"a multiple of ci from 0.01 to 20"):
+        sizes(scale)

@@ -3,6 +3,7 @@
 Nothing here depends on the seed: the seed decides who talks to whom and when, never which keys exist.
 """
 
+import math
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
@@ -34,13 +35,26 @@ _SIZES = {
     "production": Sizes(users=100_000, calls=1_000_000, messages=5_000_000, transactions=1_000_000),
 }
 SCALES = tuple(_SIZES)
+_SMALLEST, _LARGEST = 0.01, 20.0  # below it no call would be live; above it ids and memory were never tried
 
 
 def sizes(scale: str) -> Sizes:
-    """Rows of each large table at a scale: `note`, `ci` or `production`. Raises ValueError for any other name."""
-    if scale not in _SIZES:
-        raise ValueError(f"unknown scale {scale!r}; the sample data knows {', '.join(SCALES)}")
-    return _SIZES[scale]
+    """Rows of each large table at a scale: `note`, `ci`, `production`, or a number.
+
+    A number is a multiple of `ci` in everything but the users: "0.35" has the rows of `note`. Raises ValueError for
+    anything else.
+    """
+    if scale in _SIZES:
+        return _SIZES[scale]
+    try:
+        multiple = float(scale)
+    except ValueError:
+        multiple = math.nan
+    if not _SMALLEST <= multiple <= _LARGEST:
+        allowed = f"{', '.join(SCALES)}, or a multiple of ci from {_SMALLEST:g} to {_LARGEST:g}"
+        raise ValueError(f"unknown scale {scale!r}; the sample data knows {allowed}")
+    whole = _SIZES["ci"]
+    return Sizes(whole.users, *(round(rows * multiple) for rows in whole[1:]))
 
 
 def sequence_id(kind: str, i: int) -> bytes:
