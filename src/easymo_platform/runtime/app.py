@@ -1,5 +1,6 @@
 """The application every service is built from: routes of its own plus health, metrics, cache figures and errors."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,6 +41,8 @@ class Runtime:
     started: float = field(default_factory=time.monotonic)
     instance: str = field(default_factory=lambda: os.urandom(4).hex())
     """Tells this process from its replicas, which must not answer with its health."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the process is about to end: it still answers, but wants no new connections."""
 
     @classmethod
     def of(cls, service: str, settings: Settings, queries: Path) -> "Runtime":
@@ -95,5 +98,5 @@ def create_app(
     app.state.runtime = runtime
     app.state.service = state
     add_examples(app)
-    app.asgi_handler = Observed(app.asgi_handler, runtime.metrics)
+    app.asgi_handler = Observed(app.asgi_handler, runtime.metrics, runtime.draining)
     return app

@@ -1,5 +1,6 @@
 """ASGI middleware around a whole service: request id, metrics, a log line for what went wrong."""
 
+import asyncio
 import os
 import re
 from time import perf_counter
@@ -22,12 +23,14 @@ _ACCEPTABLE_ID = re.compile(rb"[\w.:-]{1,128}")
 class Observed:
     """Measures every request of ``app``, also those that no route matches.
 
-    Stands outside of the framework's own middleware, so a request costs one wrapped ``send`` and two counters.
+    Stands outside of the framework's own middleware, so a request costs one wrapped ``send`` and two counters. While
+    ``draining`` is set, every answer closes its connection.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, draining: asyncio.Event) -> None:
         self._app = app
         self._metrics = metrics
+        self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -42,7 +45,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", identity), *_rate_limit(scope)]
+                closing = [(b"connection", b"close")] if self._draining.is_set() else []
+                more = [(b"x-request-id", identity), *_rate_limit(scope), *closing]
+                message["headers"] = [*message["headers"], *more]
             await send(message)
 
         try:

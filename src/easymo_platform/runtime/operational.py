@@ -77,6 +77,8 @@ async def live() -> Alive:
 
 @get("/health/ready", summary="Can the service do its work?", opt={SCOPE: PUBLIC, EXAMPLE: Ready()})
 async def ready(request: AnyRequest) -> Ready:
+    if _runtime(request).draining.is_set():
+        raise ServiceError(503, "draining", "The process is about to end; send requests elsewhere.")
     if await _postgres(_runtime(request)) != "ok":
         raise ServiceError(503, "not_ready", "Postgres does not answer.")
     return Ready()

@@ -30,8 +30,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 8
     """Connections of this process. Over all replicas they must fit Postgres' ``max_connections``."""
     log_level: str = "info"
+    shutdown_delay_s: float = 0.0
+    """How long it goes on serving after SIGTERM while readiness already says 503: until every proxy has noticed."""
     shutdown_grace_s: int = 20
-    """How long requests under way may take after SIGTERM before they are cut."""
+    """How long requests under way may take after SIGTERM before they are cut, counted from the end of that delay."""
 
     service_jwt_keys: str = ""
     """Keys of the service tokens, separated by commas: the first one signs, all verify."""
