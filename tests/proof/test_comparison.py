@@ -1,6 +1,7 @@
 """The statistics behind the verdicts."""
 
 import math
+from itertools import product
 from random import Random
 
 import pytest
@@ -68,3 +69,12 @@ def test_p_below_five_percent_is_the_same_as_an_interval_without_the_reference(v
     outside = not interval.lo <= ref <= interval.hi
     p = comparison.p_against(values, ref)
     assert outside == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)
+
+
+@given(st.lists(st.integers(-40, 40), min_size=2, max_size=9))
+def test_sign_flip_p_is_the_share_of_patterns_that_reach_what_was_seen(values: list[int]) -> None:
+    totals = [
+        abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))
+    ]
+    share = sum(total >= abs(sum(values)) for total in totals) / len(totals)
+    assert comparison.sign_flip_p([float(v) for v in values]) == pytest.approx(share)

@@ -166,3 +166,9 @@ def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRoun
     [verdict] = judge([promise("latency_p50:refunds", at_most=-0.5)], measured, "none", "both")
     assert verdict.verdict == "inconclusive"
     assert "'refunds'" in verdict.reason
+
+
+@pytest.mark.parametrize(("bounds", "limit"), [({"at_most": -0.03}, 0.0), ({"at_least": 0.04}, 0.0)])
+def test_the_leeway_never_lets_a_gain_be_kept_without_one(bounds: dict[str, float], limit: float) -> None:
+    assert promise(**bounds).limit == limit
+    assert promise(at_most=0.10).limit == pytest.approx(1.1 * 1.05 - 1), "an allowed loss is loosened as ever"

@@ -71,13 +71,19 @@ class Promise(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def limit(self) -> float:
-        """The bound loosened by :data:`DELTA`, on the scale of the bound (a ratio for a change)."""
+        """The bound loosened by :data:`DELTA`, on the scale of the bound (a ratio for a change).
+
+        Never past "no change": a gain smaller than the leeway would else be kept by a system that nobody changed.
+        """
         if self.at_most is not None:
             factor, bound = 1 + DELTA, self.at_most
         else:
             assert self.at_least is not None
             factor, bound = 1 - DELTA, self.at_least
-        return (1 + bound) * factor - 1 if self.kind == "change" else bound * factor
+        if self.kind == "level":
+            return bound * factor
+        loosened = (1 + bound) * factor - 1
+        return 0.0 if bound * loosened < 0 else loosened
 
     def holds(self, value: float) -> bool:
         """Whether ``value`` (a change or a level, as ``kind`` says) is on the promised side of the limit."""
