@@ -43,7 +43,7 @@ class Bench:
 
     async def fill(self, scale: float) -> None:
         await self.execute("postgres", "create database work")
-        sql = (HERE / "advise_data.sql").read_text()
+        sql = (HERE / "workloads/calls.data.sql").read_text()
         for name, rows in ROWS.items():
             sql = sql.replace(f":{name}", str(int(rows * scale)))
         for statement in filter(str.strip, sql.split(";")):
@@ -106,7 +106,7 @@ class Bench:
 
 
 async def ours(bench: Bench, _: dict[str, float]) -> list[str]:
-    workload = read_hot_queries([HERE / "workload.sql"])
+    workload = read_hot_queries([HERE / "workloads/calls.sql"])
     advice = await advise(bench.database("work"), workload, scratch_url=bench.url)
     return [index.statement for index in advice.indexes]
 
@@ -190,7 +190,7 @@ def main() -> int:
     if binary := shutil.which("dexter"):
         peers["dexter"] = dexter(binary)
     with postgres_15() as url:
-        bench = Bench(url, read_hot_queries([HERE / "workload.sql"]))
+        bench = Bench(url, read_hot_queries([HERE / "workloads/calls.sql"]))
         results = asyncio.run(compare(bench, options.scale, peers))
     missing = {"supabase index_advisor", "postgres-mcp", "dexter"} - peers.keys()
     document = {"scale": options.scale, "not_run": sorted(missing), "results": results}

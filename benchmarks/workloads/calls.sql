@@ -93,14 +93,14 @@ where t.status = 'pending' and t.created_at < now() - interval '1 day' order by 
 insert into messages (id, user_id, from_number, to_number, status, body, created_at) values (1, 1, '', '', '', '', now());
 -- name: set_message_status
 -- calls_per_minute: 2400
-update messages set status = 'sent' where id = 1;
+update messages set status = 'sent' where id = :id;
 -- name: insert_call
 -- calls_per_minute: 300
 insert into calls (id, user_id, from_number, to_number, status, provider_sid, created_at)
 values (1, 1, '', '', '', '', now());
 -- name: set_call_status
 -- calls_per_minute: 600
-update calls set status = 'active' where id = 1;
+update calls set status = 'active' where id = :id;
 -- name: insert_payment
 -- calls_per_minute: 200
 insert into payments (id, user_id, amount, status, reference, created_at) values (1, 1, 1, '', '', now());
