@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from easymo.load.result import LoadResult
 
-Phase = Literal["warm", "capacity", "apply", "aa-1", "aa-2", "compare", "stress"]
+Phase = Literal["warm", "capacity", "apply", "aa-1", "aa-2", "compare", "cold", "stress"]
 
 #: The two sets of rounds in which the baseline meets itself.
 AA_PHASES: tuple[Phase, Phase] = ("aa-1", "aa-2")
@@ -16,7 +16,8 @@ class Resources(Struct, frozen=True):
     """What the system used during a round. None: the server cannot tell (another machine, no pg_stat_statements).
 
     ``cpu_ratio``: CPU seconds per second of all parts (1.0 = one core), with its ``cpu_parts``; ``rss_bytes``: peak of
-    the system's processes and the arm's cache server; ``db_connections``: the peak.
+    the system's processes and the arm's cache server; ``db_connections``: the peak; ``wal_bytes``: write-ahead log of
+    the arm's own statements, ``db_writes`` of which were of the kind that writes rows.
     """
 
     db_statements_per_request: float | None
@@ -24,6 +25,8 @@ class Resources(Struct, frozen=True):
     rss_bytes: int | None
     db_connections: int | None
     cpu_parts: dict[str, float] = {}
+    wal_bytes: int | None = None
+    db_writes: int | None = None
 
 
 class Round(Struct, frozen=True):

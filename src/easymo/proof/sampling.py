@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from operator import sub
+from typing import NamedTuple
 
 import asyncpg
 import psutil
@@ -9,6 +11,23 @@ import psutil
 from easymo.proof.measurement import Resources
 
 SAMPLE_EVERY_S = 0.25
+#: What the arm's statements did so far. WAL is counted by statement, so that neither the other arms nor a vacuum is in it.
+_STATEMENTS = r"""
+SELECT coalesce(sum(calls), 0)::bigint AS calls,
+    coalesce(sum(wal_bytes), 0)::bigint AS wal_bytes,
+    coalesce(sum(calls) FILTER (
+        WHERE query ~* '\m(insert\s+into|delete\s+from|merge\s+into)\M|\mupdate\M.*\mset\M'), 0)::bigint AS writes
+FROM pg_stat_statements
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = $1)
+"""
+
+
+class Statements(NamedTuple):
+    """Counters of an arm's statements."""
+
+    calls: int
+    wal_bytes: int
+    writes: int
 
 
 class ProcessTree:
@@ -77,15 +96,16 @@ class Sampler:
     def resources(self, requests: int, traffic_s: float) -> Resources:
         """What was used since the start, per request and per second of traffic (the generator starts up in between)."""
         spent = {name: (self._cpu_after[name] - self._cpu_before[name]) / traffic_s for name in self._cpu_before}
-        statements = None
-        if self._statements_before is not None and self._statements_after is not None and requests:
-            statements = (self._statements_after - self._statements_before) / requests
+        before, after = self._statements_before, self._statements_after
+        counted = None if before is None or after is None else Statements(*map(sub, after, before))
         return Resources(
-            db_statements_per_request=statements,
+            db_statements_per_request=counted.calls / requests if counted and requests else None,
             cpu_ratio=sum(spent.values()),
             rss_bytes=self._rss_bytes,
             db_connections=self._connections,
             cpu_parts=spent,
+            wal_bytes=counted.wal_bytes if counted else None,
+            db_writes=counted.writes if counted else None,
         )
 
     def _cpu(self) -> dict[str, float]:
@@ -104,13 +124,7 @@ class Sampler:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), SAMPLE_EVERY_S)
 
-    async def _statements(self) -> int | None:
+    async def _statements(self) -> Statements | None:
         if not self._count_statements:
             return None
-        return int(
-            await self._control.fetchval(
-                "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements"
-                " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = $1)",
-                self._database,
-            )
-        )
+        return Statements(*await self._control.fetchrow(_STATEMENTS, self._database))

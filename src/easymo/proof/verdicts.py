@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from easymo.proof import comparison
 from easymo.proof.comparison import Estimate
-from easymo.proof.measurement import AA_PHASES, Measurements, Round
+from easymo.proof.measurement import AA_PHASES, Measurements, Phase, Round
 from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, Promise
 
 Decision = Literal["kept", "broken", "inconclusive"]
@@ -88,9 +88,11 @@ def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | Non
     return comparison.relative_change(first, second)
 
 
-def change_between(measured: Measurements, before: str, after: str, metric: str) -> Estimate | None:
+def change_between(
+    measured: Measurements, before: str, after: str, metric: str, phase: Phase = "compare"
+) -> Estimate | None:
     """Change of ``metric`` from one arm to another over their common pairs, promised or not; None without them."""
-    pairs = _complete_pairs(measured, before, after)
+    pairs = _complete_pairs(measured, before, after, phase)
     first, second = (_values([pair[side] for pair in pairs], metric) for side in (0, 1))
     if first is None or second is None or len(first) < 2:
         return None
@@ -179,9 +181,11 @@ def _paired(promise: Promise, measured: Measurements, before: str, after: str, c
     return _Paired(verdict, comparison.p_against(tested, reference))
 
 
-def _complete_pairs(measured: Measurements, before: str, after: str) -> list[tuple[Round, Round]]:
-    firsts = {r.pair: r for r in measured.of(before, "compare")}
-    seconds = {r.pair: r for r in measured.of(after, "compare")}
+def _complete_pairs(
+    measured: Measurements, before: str, after: str, phase: Phase = "compare"
+) -> list[tuple[Round, Round]]:
+    firsts = {r.pair: r for r in measured.of(before, phase)}
+    seconds = {r.pair: r for r in measured.of(after, phase)}
     return [(firsts[pair], seconds[pair]) for pair in sorted(firsts.keys() & seconds.keys())]
 
 
