@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -23,10 +23,13 @@ from schemathesis import Case, GenerationMode
 from easymo.embedded import Postgres, Valkey
 from easymo_platform.agent_core import app as agent_core
 from easymo_platform.operations.migrate import MIGRATIONS
+from easymo_platform.operations.roles import apply_roles
 from easymo_platform.video_orchestrator import app as video_orchestrator
 from easymo_platform.voice_bridge import app as voice_bridge
 from easymo_platform.whatsapp_webhook import app as whatsapp_webhook
 from easymo_platform.whatsapp_webhook import signature
+from tests.conftest import missing_wheels_skip
+from tests.security.roles import add_users
 from tests.whatsapp_webhook.client import SECRET, VERIFY, envelope, text
 
 SERVICES = {
@@ -84,8 +87,8 @@ LEFT_OUT = {
 
 
 @pytest.fixture(scope="module")
-def environ(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """One database for all operations, with the rows that they are about."""
+def environ(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
+    """The environment of a service, which has its own role's rights in a database with the rows that it is about."""
 
     async def execute(url: str, *statements: str) -> None:
         connection = await asyncpg.connect(url)
@@ -93,13 +96,9 @@ def environ(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPat
             await connection.execute(statement)
         await connection.close()
 
-    asyncio.run(execute(postgres.url, "create database openapi"))
-    url = postgres.database_url("openapi")
     schema = [file.read_text() for file in sorted(MIGRATIONS.glob("*.sql")) if "performance" not in file.name]
-    asyncio.run(execute(url, *schema, ROWS))
     public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    yield {
-        "DATABASE_URL": url,
+    common = {
         "REDIS_URL": valkey.url,
         "DATABASE_POOL_SIZE": "3",
         "AUTH_DISABLED": "true",
@@ -110,7 +109,11 @@ def environ(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPat
         "VOICE_BRIDGE_URL": "http://127.0.0.1:1",
         "RENDER_DIR": str(tmp_path_factory.mktemp("render")),
     }
-    asyncio.run(execute(postgres.url, "drop database openapi with (force)"))
+    with missing_wheels_skip(), Postgres() as server:  # of its own: roles belong to the whole server
+        asyncio.run(execute(server.url, *schema, ROWS))
+        asyncio.run(apply_roles(server.url))
+        users = asyncio.run(add_users(server.url))
+        yield lambda service: common | {"DATABASE_URL": users[service]}
 
 
 def _headers(raw: bytes) -> dict[str, str]:
@@ -131,9 +134,9 @@ def _send(client: TestClient[Litestar], method: str, path: str, query: Mapping[s
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_generated_request_is_answered_by_a_5xx_and_every_operation_also_succeeds(
-    name: str, environ: dict[str, str]
+    name: str, environ: Callable[[str], dict[str, str]]
 ) -> None:
-    app: Litestar = SERVICES[name].create(environ)
+    app: Litestar = SERVICES[name].create(environ(name))
     document = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     schema = schemathesis.openapi.from_dict(document)
     statuses: dict[tuple[str, str], Counter[int]] = {}
@@ -205,8 +208,8 @@ def _succeed(client: TestClient[Litestar], document: Any, method: str, path: str
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "video-orchestrator"])
-def test_every_operation_has_an_example(name: str, environ: dict[str, str]) -> None:
-    document = SERVICES[name].create(environ).openapi_schema.to_schema()
+def test_every_operation_has_an_example(name: str, environ: Callable[[str], dict[str, str]]) -> None:
+    document = SERVICES[name].create(environ(name)).openapi_schema.to_schema()
     operations = {
         (method, path): msgspec.json.encode(operation)
         for path, item in document["paths"].items()

@@ -17,6 +17,7 @@ from easymo.indexes import IndexesError, Progress, apply
 from easymo.indexes.declared import INDEX_KIND, declared_indexes
 from easymo.indexes.sqlfile import Statement, read_statements
 from easymo_platform.operations.errors import OperationError
+from easymo_platform.operations.roles import ROLES, apply_roles
 
 MIGRATIONS = Path(__file__).parents[3] / "supabase" / "migrations"
 
@@ -167,6 +168,9 @@ def main(arguments: list[str]) -> int:
         epilog="Example: python -m easymo_platform migrate --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be applied, and change nothing")
+    parser.add_argument(
+        "--roles", action="store_true", help="then give each service its role and rights (supabase/roles.sql)"
+    )
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="default: $DATABASE_URL")
     parser.add_argument(
         "--migrations", type=Path, default=MIGRATIONS, metavar="DIR", help="default: supabase/migrations"
@@ -177,8 +181,14 @@ def main(arguments: list[str]) -> int:
     try:
         if options.dry_run:
             _print_pending(asyncio.run(pending_migrations(options.database_url, options.migrations)))
-        elif not asyncio.run(migrate(options.database_url, options.migrations)):
+            if options.roles:
+                _say(f"{ROLES.name}: would be applied in one transaction")
+            return 0
+        if not asyncio.run(migrate(options.database_url, options.migrations)):
             _say("Nothing to do: every migration is applied.")
+        if options.roles:
+            made = asyncio.run(apply_roles(options.database_url))
+            _say(f"{ROLES.name}: applied; " + (f"new roles: {', '.join(made)}" if made else "every role was there"))
     except (OperationError, IndexesError, asyncpg.PostgresError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
