@@ -83,6 +83,29 @@ def test_a_server_that_is_not_there_ends_with_3(scenario: str) -> None:
     assert "Nothing answers at http://127.0.0.1:1 (Connection refused)" in result.stderr
 
 
+async def test_the_rates_of_an_access_log_are_played_again(scenario: str, tmp_path: Path) -> None:
+    line = '::1 - - [24/Nov/2026:08:00:{:02} +0000] "GET / HTTP/1.1" 200 2\n'
+    log = tmp_path / "access.log"
+    log.write_text("".join(line.format(second) * count for second, count in enumerate([100, 0, 300, 100])))
+    code, output, _ = await easymo_load(
+        scenario, "--arrivals", str(log), "--speed", "2", "--scale", "0.5", "--duration", "1.5", "--json"
+    )
+    result = msgspec.json.decode(output, type=LoadResult)
+    assert (code, result.duration_s) == (0, 1.5)
+    assert result.requests == pytest.approx(200, abs=60)
+    assert result.errors == {}
+
+
+async def test_a_recording_of_a_day_reaches_the_load_process(scenario: str, tmp_path: Path) -> None:
+    rows = "".join(f"{second},5\n" for second in range(86_400))
+    (tmp_path / "day.csv").write_text("time,value\n" + rows)
+    code, output, complaint = await easymo_load(
+        scenario, "--arrivals", str(tmp_path / "day.csv"), "--speed", "43200", "--scale", "0.001", "--json"
+    )
+    assert (code, complaint) == (0, "")
+    assert msgspec.json.decode(output, type=LoadResult).duration_s == pytest.approx(2)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -92,7 +115,13 @@ def test_a_server_that_is_not_there_ends_with_3(scenario: str) -> None:
         (["--url", "http://a", "--stages", "5x"], "The stage '5x' cannot be read"),
         (["--url", "http://a", "--stages", "5x1s", "--require", "p95<1"], "wrong unit for p95"),
         (["--stages", "5x1s"], "--url"),
-        (["--url", "http://a", "--stages", "5x1s", "--arrivals", "bursts"], "--arrivals"),
+        (
+            ["--url", "http://a", "--stages", "5x1s", "--arrivals", "bursts"],
+            "--arrivals 'bursts' is neither poisson nor",
+        ),
+        (["--url", "http://a", "--stages", "5x1s", "--speed", "2"], "change a recording"),
+        (["--url", "http://a", "--stages", "5x1s", "--arrivals", __file__], "A recording has its own rates"),
+        (["--url", "http://a", "--arrivals", __file__], "the first line must be the header time,value"),
         (["--url", "http://a", "--stages", "5x1s", "--processes", "0"], "--processes"),
     ],
 )
@@ -105,4 +134,6 @@ def test_wrong_use_ends_with_2_and_says_what_is_wrong(scenario: str, options: li
 def test_help_shows_an_example() -> None:
     result = CliRunner().invoke(load.app, ["run", "--help"])
     assert result.exit_code == 0
-    assert "Example: easymo load run" in click.unstyle(result.stdout)
+    shown = click.unstyle(result.stdout)
+    assert "Example: easymo load run" in shown
+    assert "--url voice-bridge=http://127.0.0.1:4405" in " ".join(shown.split()), "its scenario names its targets"

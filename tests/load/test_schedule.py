@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from easymo.load import Call, Request, Scenario, ScenarioError, ScenarioRandom, Schedule, Stage, Target, build_schedule
@@ -104,6 +104,38 @@ def test_each_stage_has_its_own_rate() -> None:
     assert due_ms[-1] < 15_000
 
 
+def test_a_ramp_changes_the_rate_evenly() -> None:
+    due_ms = schedule(Stage(0, 10, to_rps=100), arrivals="constant").due_ms
+    per_second = Counter(ms // 1000 for ms in due_ms)
+    assert [per_second[second] for second in range(10)] == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95]
+    down = schedule(Stage(100, 10, to_rps=0), arrivals="constant").due_ms
+    assert down == pytest.approx([10_000 - ms for ms in reversed(due_ms)], abs=1.001)
+
+
+def test_poisson_arrivals_follow_a_ramp() -> None:
+    due_ms = schedule(Stage(100, 60, to_rps=500)).due_ms
+    thirds = Counter(ms // 20_000 for ms in due_ms)
+    for third, expected in enumerate((20 * 166.7, 20 * 300, 20 * 433.3)):
+        assert thirds[third] == pytest.approx(expected, abs=4 * expected**0.5)
+
+
+@given(begin=st.floats(0, 1e4), end=st.floats(0, 1e4), duration_s=st.floats(0.1, 1e4), share=st.floats(0.001, 1))
+def test_the_time_of_an_arrival_is_when_the_rates_so_far_amount_to_it(
+    begin: float, end: float, duration_s: float, share: float
+) -> None:
+    stage = Stage(begin, duration_s, end)
+    assume(stage.arrivals > 1e-3)
+    at_s = stage.time_of(share * stage.arrivals)
+    assert 0 <= at_s <= duration_s * (1 + 1e-6)
+    so_far = (begin + (end - begin) * at_s / duration_s / 2) * at_s
+    assert so_far == pytest.approx(share * stage.arrivals, rel=1e-3)
+
+
+def test_nothing_is_sent_in_a_stage_of_rate_0() -> None:
+    due_ms = schedule(Stage(50, 1), Stage(0, 3), Stage(50, 1), arrivals="constant").due_ms
+    assert Counter(ms // 1000 for ms in due_ms) == {0: 50, 4: 50}
+
+
 def test_a_gap_that_crosses_a_change_of_rate_is_stretched_in_proportion() -> None:
     due_ms = schedule(Stage(10, 1.22), Stage(20, 1), arrivals="constant").due_ms
     assert due_ms[11:14] == pytest.approx([1150, 1235, 1285], abs=1)  # 0.7 of a gap at 10/s, then 0.3 of one at 20/s
@@ -170,16 +202,19 @@ def test_an_empty_body_has_a_length_only_where_a_body_is_usual(method: str, size
 
 
 def test_stages_are_read_from_text() -> None:
-    assert parse_stages("50x10s, 12.5x2") == [Stage(50, 10), Stage(12.5, 2)]
+    assert parse_stages("50x10s, 12.5x2, 50-200x30s") == [Stage(50, 10), Stage(12.5, 2), Stage(50, 30, to_rps=200)]
 
 
-@pytest.mark.parametrize("text", ["", "50", "x10s", "50x", "50x10s,", "-5x10s", "50x10m", "fast x 10s"])
+@pytest.mark.parametrize("text", ["", "50", "x10s", "50x", "50x10s,", "-5x10s", "5-x10s", "50x10m", "fast x 10s"])
 def test_stages_that_cannot_be_read_are_quoted(text: str) -> None:
     with pytest.raises(ScenarioError, match="cannot be read: write RATExSECONDSs"):
         parse_stages(text)
 
 
-@pytest.mark.parametrize("stages", [[], [Stage(0, 5)], [Stage(5, 0)], [Stage(2e6, 1)], [Stage(1, float("inf"))]])
+@pytest.mark.parametrize(
+    "stages",
+    [[], [Stage(0, 5)], [Stage(0, 5, 0)], [Stage(5, 0)], [Stage(5, 5, -1)], [Stage(2e6, 1)], [Stage(1, float("inf"))]],
+)
 def test_stages_that_send_nothing_or_never_end_are_refused(stages: list[Stage]) -> None:
     with pytest.raises(ScenarioError):
         schedule(*stages)

@@ -130,6 +130,12 @@ def test_an_access_log_is_counted_into_requests_per_second(tmp_path: Path) -> No
     assert found[""].values == (3.0, 0.0, 0.2)
 
 
+def test_the_stretch_in_which_an_access_log_is_counted_can_be_a_second(tmp_path: Path) -> None:
+    lines = [LINE.format(0, 1)] * 30 + [LINE.format(0, 4)] * 3 + [LINE.format(0, 2)] * 15
+    found = read_trace(write(tmp_path, "".join(lines), "access.log"), log_stretch_s=1)
+    assert found[""].values == (30.0, 15.0, 0.0, 3.0)
+
+
 def test_a_line_that_is_none_of_an_access_log_is_refused_with_its_number(tmp_path: Path) -> None:
     assert refused(tmp_path, LINE.format(0, 1) + "\n" + "segfault\n", "combined").place == 3
     refused(tmp_path, LINE.format(0, 1) * 3, "longer piece")

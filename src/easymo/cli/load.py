@@ -3,7 +3,7 @@
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:  # the engine needs the extra `load`: other commands must start without it
     from easymo.load import Distribution, Glance, LoadResult, Requirement, Stage
+    from easymo.load.schedule import Arrivals
 
 app = typer.Typer(help="Send load at a fixed arrival rate and measure it honestly.", no_args_is_help=True)
 
@@ -24,7 +25,8 @@ def load() -> None:
 
 
 @app.command(
-    epilog="Example: easymo load run tests/load/services.py --url http://127.0.0.1:4405 --rate 100 --duration 30 "
+    epilog="Example: easymo load run tests/load/services.py --url voice-bridge=http://127.0.0.1:4405 "
+    "--url whatsapp-webhook=http://127.0.0.1:4900 --url agent-core=http://127.0.0.1:4000 --rate 100 --duration 30 "
     "--require 'p95<150ms' --require 'error_ratio<1%'. Exit code: 0 done, 1 a requirement not met, 2 usage, "
     "3 void or not finished."
 )
@@ -33,8 +35,23 @@ def run(
     url: Annotated[list[str], typer.Option(help="http://HOST:PORT, or NAME=http://… for a named target. Repeatable.")],
     rate: Annotated[float | None, typer.Option(help="Requests started per second.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds that count.")] = None,
-    stages: Annotated[str | None, typer.Option(help="In place of rate and duration: 50x10s,100x20s.")] = None,
-    arrivals: Annotated[Literal["poisson", "constant"], typer.Option(help="How requests are spaced.")] = "poisson",
+    stages: Annotated[
+        str | None, typer.Option(help="In place of rate and duration: 50x10s,50-200x20s (a ramp),200x60s.")
+    ] = None,
+    arrivals: Annotated[
+        str,
+        typer.Option(
+            metavar="poisson|constant|FILE",
+            help="How requests are spaced; or a recording whose rates are played again (Poisson): an access log, a CSV "
+            "time,value[,series] in requests/s, or a Prometheus range. --duration then ends it early.",
+        ),
+    ] = "poisson",
+    speed: Annotated[float, typer.Option(help="Of a recording: time passes so many times as fast.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Of a recording: every rate is multiplied by this.")] = 1.0,
+    series: Annotated[str | None, typer.Option(help="Of a recording with several series: the one to play.")] = None,
+    hold_gaps: Annotated[
+        bool, typer.Option("--hold-gaps", help="Let a value hold over rows that are missing.")
+    ] = False,
     warm_up: Annotated[float, typer.Option(help="Seconds sent before, at the first rate, and not counted.")] = 0.0,
     timeout: Annotated[float, typer.Option(help="Seconds after its intended time when a request is an error.")] = 2.0,
     seed: Annotated[int, typer.Option(help="The same seed sends the same requests at the same times.")] = 1,
@@ -51,11 +68,13 @@ def run(
 
     try:
         requirements = [parse_requirement(text) for text in require or ()]
+        recording = _Recording(speed, scale, series, hold_gaps)
+        spacing, planned = _plan(arrivals, rate, duration, stages, recording)
         job = Job(
             scenario=str(scenario),
             urls={name: target.url for name, target in parse_targets(url).items()},
-            stages=_stages(rate, duration, stages),
-            arrivals=arrivals,
+            stages=planned,
+            arrivals=spacing,
             warm_up_s=warm_up,
             timeout_s=timeout,
             seed=seed,
@@ -80,6 +99,33 @@ def run(
         typer.echo(f"easymo load: not met: {requirement.text}", err=True)
     if missed:
         raise typer.Exit(EXIT_NOT_MET)
+
+
+class _Recording(NamedTuple):
+    """The options that are for a recording only."""
+
+    speed: float = 1.0
+    scale: float = 1.0
+    series: str | None = None
+    hold_gaps: bool = False
+
+
+def _plan(
+    arrivals: str, rate: float | None, duration: float | None, stages: str | None, recording: _Recording
+) -> "tuple[Arrivals, list[Stage]]":
+    """How requests are spaced, and the stages of the run."""
+    from easymo.load import ScenarioError, recorded, stages_of
+
+    if arrivals in ("poisson", "constant"):
+        if recording != _Recording():
+            raise ScenarioError("--speed, --scale, --series and --hold-gaps change a recording: name it by --arrivals.")
+        return ("poisson" if arrivals == "poisson" else "constant"), _stages(rate, duration, stages)
+    if not Path(arrivals).is_file():
+        raise ScenarioError(f"--arrivals {arrivals!r} is neither poisson nor constant, and there is no such file.")
+    if rate is not None or stages is not None:
+        raise ScenarioError("A recording has its own rates: leave --rate and --stages out (--scale changes them).")
+    series = recorded(Path(arrivals), recording.series, hold_gaps=recording.hold_gaps)
+    return "poisson", stages_of(series, speed=recording.speed, scale=recording.scale, duration_s=duration)
 
 
 def _stages(rate: float | None, duration: float | None, stages: str | None) -> "list[Stage]":

@@ -4,6 +4,7 @@ from easymo.load.distribution import Distribution
 from easymo.load.errors import LoadError, ScenarioError, TargetError
 from easymo.load.job import Job, run, run_job, run_process, schedule_of
 from easymo.load.live import Glance
+from easymo.load.replay import recorded, stages_of
 from easymo.load.require import Requirement, parse_requirement
 from easymo.load.result import LoadResult, Tally, merge
 from easymo.load.scenario import Call, Request, Scenario, ScenarioRandom, load_scenario
@@ -34,8 +35,10 @@ __all__ = [
     "parse_stages",
     "parse_target",
     "parse_targets",
+    "recorded",
     "run",
     "run_job",
     "run_process",
     "schedule_of",
+    "stages_of",
 ]

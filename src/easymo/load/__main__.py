@@ -1,7 +1,7 @@
 """`python -m easymo.load JOB`: carries out one `Job`, given as JSON, and prints its `LoadResult` as JSON.
 
-The short way for programs; people use `easymo load run`. Exit code 2: the job cannot be used; 3: it could not be
-carried out.
+`-` for JOB reads it from standard input: one argument must not be longer than 128 kB. The short way for programs;
+people use `easymo load run`. Exit code 2: the job cannot be used; 3: it could not be carried out.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from easymo.load.errors import LoadError
 from easymo.load.job import Job, run_job
 from easymo.load.realtime import die_with_parent
 
-_USAGE = "usage: python -m easymo.load JOB, with an easymo.load.Job as JSON (people use: easymo load run --help)"
+_USAGE = "usage: python -m easymo.load JOB, with an easymo.load.Job as JSON or - (people use: easymo load run --help)"
 
 
 def main() -> int:
     try:
         (text,) = sys.argv[1:]
-        job = msgspec.json.decode(text, type=Job)
+        job = msgspec.json.decode(sys.stdin.buffer.read() if text == "-" else text, type=Job)
     except (ValueError, msgspec.ValidationError) as error:
         sys.stderr.write(f"{_USAGE}\n{error}\n")
         return 2

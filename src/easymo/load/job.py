@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -102,20 +102,29 @@ def run_process(job: Job, processes: int = 1, environment: Mapping[str, str] | N
         for index in range(processes):
             part = msgspec.structs.replace(job, share=(index, processes))
             worker = subprocess.Popen(
-                [sys.executable, "-m", "easymo.load", msgspec.json.encode(part).decode()],
+                [sys.executable, "-m", "easymo.load", "-"],
                 env=os.environ | dict(environment or {}),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
             )
             stack.enter_context(worker)
             stack.callback(worker.kill)  # comes before the wait of the line above
+            _hand_over(part, worker)
             workers.append(worker)
         return merge([_result_of(worker) for worker in workers])
 
 
-def _result_of(worker: subprocess.Popen[str]) -> LoadResult:
-    output, complaint = worker.communicate()
+def _hand_over(job: Job, worker: subprocess.Popen[bytes]) -> None:
+    assert worker.stdin is not None
+    with suppress(BrokenPipeError), worker.stdin:  # one that dies before it has read tells why on its standard error
+        worker.stdin.write(msgspec.json.encode(job))
+
+
+def _result_of(worker: subprocess.Popen[bytes]) -> LoadResult:
+    worker.stdin = None
+    output, said = worker.communicate()
+    complaint = said.decode(errors="replace")
     if worker.returncode == 0:
         return msgspec.json.decode(output, type=LoadResult)
     for error in (ScenarioError, TargetError):

@@ -100,7 +100,7 @@ class Scenario:
         """The next call of `request`, checked to be valid HTTP; raises `ScenarioError` with the request's name."""
         try:
             call = request.build(random_numbers)
-        except Exception as error:
+        except Exception as error:  # the scenario's author wrote it, so it may raise anything
             raise ScenarioError(
                 f"build of request {request.name!r} raised {type(error).__name__}: {error}. "
                 "Nothing was sent; correct the scenario."
@@ -147,7 +147,7 @@ def load_scenario(path: Path) -> Scenario:
         spec.loader.exec_module(module)
     except ScenarioError as error:
         raise ScenarioError(f"{path}: {error}") from error
-    except Exception as error:
+    except Exception as error:  # running somebody's file may raise anything; the cause stays attached
         raise ScenarioError(f"{path} cannot be imported: {type(error).__name__}: {error}. Nothing was sent.") from error
     scenario = getattr(module, "scenario", None)
     if not isinstance(scenario, Scenario):

@@ -9,6 +9,8 @@ from easymo.trace.errors import TraceError
 from easymo.trace.series import Series
 
 STRETCH_S = 15
+"""Seconds of a stretch by default: how often an autoscaler looks."""
+
 _LINE = re.compile(r"\S+ \S+ .*?\[(\d{2}/\w{3}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4})\] \"")
 
 
@@ -17,8 +19,8 @@ def is_access_log(text: str) -> bool:
     return _LINE.match(text.lstrip().split("\n", 1)[0]) is not None
 
 
-def read_access_log(path: Path, text: str) -> Series:
-    """Requests per second, in stretches of 15 s. A stretch without a line had no request.
+def read_access_log(path: Path, text: str, stretch_s: int = STRETCH_S) -> Series:
+    """Requests per second, in stretches of ``stretch_s``, at least a second. A stretch without a line had no request.
 
     Lines need not be in order: servers write a line when a request ends.
 
@@ -34,9 +36,9 @@ def read_access_log(path: Path, text: str) -> Series:
             wanted = "Every line must be in the common or combined format"
             raise TraceError(path, number, f"this is no line of an access log. {wanted}.")
         moment = datetime.strptime(found[1], "%d/%b/%Y:%H:%M:%S %z")
-        counts[int(moment.timestamp()) // STRETCH_S] += 1
+        counts[int(moment.timestamp()) // stretch_s] += 1
     first, last = min(counts), max(counts)
     if first == last:
-        raise TraceError(path, None, f"all lines are of the same {STRETCH_S} s. Take a longer piece of the log.")
+        raise TraceError(path, None, f"all lines are of the same {stretch_s} s. Take a longer piece of the log.")
     stretches = range(first, last + 1)
-    return Series(tuple(float(s * STRETCH_S) for s in stretches), tuple(counts[s] / STRETCH_S for s in stretches))
+    return Series(tuple(float(s * stretch_s) for s in stretches), tuple(counts[s] / stretch_s for s in stretches))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from easymo.trace.access_log import is_access_log, read_access_log
+from easymo.trace.access_log import STRETCH_S, is_access_log, read_access_log
 from easymo.trace.csv import read_csv
 from easymo.trace.errors import TraceError
 from easymo.trace.prometheus import read_prometheus
@@ -19,10 +19,11 @@ REGULAR_ROWS, REGULAR_SHARE, GAP_STEPS = 10, 0.9, 2.5
 the usual one is a gap. A trace written by hand, with steps of any length, has none."""
 
 
-def read_trace(path: Path, *, hold_gaps: bool = False) -> dict[str, Series]:
+def read_trace(path: Path, *, hold_gaps: bool = False, log_stretch_s: int = STRETCH_S) -> dict[str, Series]:
     """The series of a CSV (``time,value[,series]``), a Prometheus range answer (JSON) or an access log.
 
     ``hold_gaps``: let a value hold over rows that are missing from a regular trace instead of refusing it.
+    ``log_stretch_s``: the requests of an access log are counted per so many seconds.
 
     Raises:
         TraceError: for a file that is none of these, or that has no rows, gaps, times out of order, or values that are
@@ -41,7 +42,7 @@ def read_trace(path: Path, *, hold_gaps: bool = False) -> dict[str, Series]:
             raise TraceError(path, error.lineno, f"not valid JSON: {error.msg}. Export the trace again.") from error
         rows = read_prometheus(path, document)
     elif is_access_log(text):
-        return {"": read_access_log(path, text)}
+        return {"": read_access_log(path, text, log_stretch_s)}
     else:
         rows = read_csv(path, text)
     return {name: _series(path, name, found, hold_gaps) for name, found in rows.items()}
