@@ -1,16 +1,14 @@
-"""Runs in processes of their own: an exact sum, errors that come back as errors, and how accurate it all is."""
+"""Runs in processes of their own: an exact sum, and errors that come back as errors."""
 
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from easymo.load import Job, LoadError, LoadResult, ScenarioError, Stage, TargetError, run_process, schedule_of
-from tests.load import freezing_server
 from tests.load.http_server import always_ok, serving
 
 SCENARIO = """
@@ -79,34 +77,3 @@ def test_a_job_that_cannot_be_read_is_a_usage_error(arguments: list[str]) -> Non
     assert process.returncode == 2
     assert process.stderr.startswith("usage: python -m easymo.load JOB")
     assert process.stdout == ""
-
-
-@pytest.fixture
-def frozen_now_and_then() -> Iterator[str]:
-    command = [sys.executable, freezing_server.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
-
-
-@pytest.mark.slow
-def test_p99_of_a_server_that_freezes_is_within_five_percent_of_theory(scenario: str, frozen_now_and_then: str) -> None:
-    """200 ms in 5 s are 4 % of all arrivals; their waits spread evenly over 0–200 ms, so 1 % waits over 150 ms."""
-    work = Job(
-        scenario=scenario,
-        urls={"": frozen_now_and_then},
-        stages=[Stage(1000, 15)],
-        seed=1,
-        arrivals="constant",
-        warm_up_s=0.5,
-    )
-    result = run_process(work)
-    if result.void or result.lateness_ms is None or result.lateness_ms.p99 > 2:
-        print(f"the machine was busy ({result.void or result.lateness_ms}), so once more")
-        result = run_process(work)
-    assert (result.requests, result.errors, result.void) == (15_000, {}, None)
-    assert result.latency_ms is not None
-    assert result.latency_ms.p99 == pytest.approx(150, rel=0.05)
-    assert result.latency_ms.p50 < 5
-    assert result.latency_ms.max == pytest.approx(200, rel=0.1)
