@@ -44,6 +44,12 @@ def add(parts: Iterable[Distribution | None]) -> Distribution | None:
     return _read(histogram)
 
 
+def at_shares(distribution: Distribution, shares: Iterable[float]) -> list[float]:
+    """The times (ms) that these shares (0..1) of the requests did not exceed."""
+    histogram = HdrHistogram.decode(distribution.histogram)
+    return [histogram.get_value_at_percentile(100 * share) / 1000 for share in shares]
+
+
 def _empty() -> HdrHistogram:
     return HdrHistogram(1, _HIGHEST_US, _SIGNIFICANT_DIGITS)
 
