@@ -1,7 +1,9 @@
 """``acceptance.toml``: how a system starts, what is changed in it, and what was promised.
 
 Paths in it are relative to the folder of the file. Commands are lists of words in which ``{python}``, ``{port}``,
-``{scale}`` and ``{seed}`` are filled in; the databases reach them as ``DATABASE_URL`` and ``REDIS_URL``.
+``{scale}`` and ``{seed}`` are filled in; the databases reach them as ``DATABASE_URL`` and ``REDIS_URL``. In the command
+and the environment of a process ``{url:NAME}`` is the address of the process of that name. All keys:
+docs/reference/acceptance.md.
 """
 
 import re
@@ -42,7 +44,11 @@ class System(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Load(Struct, frozen=True, forbid_unknown_fields=True):
-    """The scenario file and how long and how often it is played: ``pairs`` of rounds of ``round_s`` seconds each."""
+    """The scenario file and how long and how often it is played: ``pairs`` of rounds of ``round_s`` seconds each.
+
+    A full run plays ``cold_pairs`` more that begin with an emptied cache. ``writes`` are the names of those requests
+    of the scenario that write: what they wait for the indexes is told apart.
+    """
 
     scenario: str
     environment: dict[str, str] = {}
@@ -50,6 +56,22 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True):
     warm_up_s: float = 0.5
     pairs: int = 10
     aa_pairs: int = 4
+    cold_pairs: int = 4
+    writes: list[str] = []
+
+
+class Grid(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a full run looks for break-even: each data size of ``scales`` with each setting of ``repeat_read``.
+
+    A setting is any number by which the scenario reads its keys again more or less often; it reaches the scenario by
+    ``environment``, in which ``{repeat_read}`` is filled in. Each cell gets ``pairs`` of rounds of ``round_s`` seconds.
+    """
+
+    scales: list[str]
+    repeat_read: list[float]
+    environment: dict[str, str]
+    pairs: int = 4
+    round_s: float = 3.5
 
 
 class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +136,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     treatments: dict[str, Treatment]
     capacity: Capacity = field(default_factory=Capacity)
     stress: Stress = field(default_factory=Stress)
+    break_even: Grid | None = None
     promises: list[Promise] = []
     criteria: list[Criterion] = []
     policies: dict[str, Policy] = {}
@@ -174,8 +197,9 @@ def _fields(keys: toml_lines.Path) -> list[str]:
         if isinstance(kind, type) and issubclass(kind, Struct):
             kind = typing.get_type_hints(kind).get(str(key), str)
         else:
-            arguments = [a for a in typing.get_args(kind) if not isinstance(a, types.NoneType)]
-            kind = arguments[-1] if arguments else str
+            kind = (typing.get_args(kind) or (str,))[-1]
+        if isinstance(kind, types.UnionType):
+            kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     return list(kind.__struct_fields__) if isinstance(kind, type) and issubclass(kind, Struct) else []
 
 
@@ -199,7 +223,42 @@ def _check_meaning(path: Path, lines: dict[toml_lines.Path, int], acceptance: Ac
         refuse(("system",), "no [[system.processes]] is given, so there is nothing to measure.", "name, start, ready")
     if not acceptance.treatments:
         refuse(("treatments",), "no [treatments.NAME] is given, so nothing would change between the arms.")
+    _check_addresses(refuse, acceptance.system)
+    if acceptance.break_even is not None:
+        _check_grid(refuse, acceptance.break_even)
     _check_files(path, refuse, acceptance)
+
+
+def _check_addresses(refuse: typing.Callable[..., typing.NoReturn], system: System) -> None:
+    names = [process.name for process in system.processes]
+    texts: list[tuple[toml_lines.Path, str]] = [
+        (("system", "environment", key), value) for key, value in system.environment.items()
+    ]
+    for index, process in enumerate(system.processes):
+        if process.name in names[:index]:
+            refuse(
+                ("system", "processes", index, "name"), f"two processes are named {process.name!r}.", "one name each"
+            )
+        texts += [(("system", "processes", index, "start"), word) for word in process.start]
+        texts += [(("system", "processes", index, "environment"), value) for value in process.environment.values()]
+    for keys, text in texts:
+        for name in re.findall(r"\{url:([^}]*)\}", text):
+            if name not in names:
+                refuse(keys, f"{{url:{name}}} names no process of this system.", ", ".join(names))
+
+
+def _check_grid(refuse: typing.Callable[..., typing.NoReturn], grid: Grid) -> None:
+    for key, values in (("scales", grid.scales), ("repeat_read", grid.repeat_read)):
+        if not values or len(set(values)) < len(values):
+            refuse(("break_even", key), f"{key} must name at least one value and none of them twice.")
+    if not any("{repeat_read}" in value for value in grid.environment.values()):
+        refuse(
+            ("break_even", "environment"),
+            "no value holds {repeat_read}, so every setting would play the same scenario.",
+            'VARIABLE = "{repeat_read}"',
+        )
+    if grid.pairs < 2:
+        refuse(("break_even", "pairs"), "an interval needs two pairs of rounds at least.", "2 or more")
 
 
 def _check_files(path: Path, refuse: typing.Callable[..., typing.NoReturn], acceptance: Acceptance) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 
 from easymo.embedded import CacheServer, cache_server
-from easymo.proof.errors import ProofError
+from easymo.proof.errors import ProofError, RunVoid
 
 
 class ArmCaches:
@@ -24,6 +24,17 @@ class ArmCaches:
             self.servers = {arm: stack.enter_context(cache_server(None)) for arm in arms}
             self.urls = {arm: server.url for arm, server in self.servers.items()}
         self.version = _version(next(iter(self.urls.values())))
+
+    def empty(self, arm: str) -> None:
+        """Forget everything in the arm's own logical database; raises :class:`RunVoid` when the server is gone."""
+        try:
+            with contextlib.closing(redis.Redis.from_url(self.urls[arm])) as client:
+                client.flushdb()
+        except redis.RedisError as error:
+            raise RunVoid(
+                f"The cache of arm {arm!r} could not be emptied ({error}), so nothing cold can be measured."
+                " Run it again."
+            ) from error
 
 
 def _version(url: str) -> str:

@@ -9,21 +9,23 @@ import asyncpg
 from msgspec import Struct
 
 from easymo import indexes
-from easymo.proof import search, verdicts, wording
+from easymo.proof import verdicts, wording
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import BASELINE, TREATED, Arm, arms_of
+from easymo.proof.break_even import find_break_even
+from easymo.proof.capacity import find_capacity
 from easymo.proof.errors import ProofError, RunVoid
-from easymo.proof.measurement import AA_PHASES, CapacityStep, Measurements
-from easymo.proof.plan import Lengths
+from easymo.proof.measurement import AA_PHASES, Measurements
+from easymo.proof.plan import COLD_STEP, Lengths
 from easymo.proof.progress import StepProgress
-from easymo.proof.rounds import Player
+from easymo.proof.rounds import Player, scenario_environment
 from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed, row_counts
 from easymo.proof.treatments import apply_files, index_definitions, schema_of, take_back
-from easymo.proof.verdict_file import Applied, Mode, Rollback
+from easymo.proof.verdict_file import Applied, BreakEven, Mode, Rollback
+from easymo.proof.write_cost import UpdateCounters, read_counters
 
 #: Share of the pairs that must be complete (no void round) for the run to say anything.
 COMPLETE_PAIRS = 0.6
-KEEP_FREE_BYTES = 2_000_000_000
 
 
 class Findings(Struct):
@@ -38,6 +40,8 @@ class Findings(Struct):
     versions: tuple[str, str] = ("", "")
     rows: dict[str, int] = {}
     statements_counted: bool = True
+    counters: dict[str, tuple[UpdateCounters, UpdateCounters]] = {}
+    break_even: BreakEven | None = None
 
 
 class Experiment:
@@ -49,15 +53,17 @@ class Experiment:
         self._acceptance, self._root, self._folder, self._scale = acceptance, root, folder, scale
         self._lengths = lengths
         self._treatments = arms_of(acceptance, full=mode == "full")
+        self._grid = acceptance.break_even if mode == "full" else None
         self.findings = Findings(Measurements(), list(self._treatments))
 
     async def run(self, progress: StepProgress) -> Findings:
         """Do it all; raises :class:`RunVoid` when it cannot be finished. Nothing is left running either way."""
-        async with open_testbed(list(self._treatments), KEEP_FREE_BYTES) as testbed:
+        async with open_testbed(list(self._treatments)) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
                 progress.note(wording.rows(self.findings.rows))
-            player = Player(self._acceptance, self._root, self._scale, testbed, self._folder)
+            environment = scenario_environment(self._acceptance, self._scale)
+            player = Player(self._acceptance, self._root, environment, testbed, self._folder / "rounds.jsonl")
             self.findings.measured = player.measured
             arms = [Arm(name, given, self._acceptance, testbed) for name, given in self._treatments.items()]
             async with contextlib.AsyncExitStack() as running:
@@ -65,6 +71,10 @@ class Experiment:
                     arm.prepare(self._acceptance, self._root, self._folder / "logs")
                     await running.enter_async_context(arm.system)
                 await self._measure_and_take_back(arms, player, progress, testbed)
+        if self._grid is not None:
+            self.findings.break_even = await find_break_even(
+                self._acceptance, self._grid, self._root, self._folder, self._lengths, progress
+            )
         return self.findings
 
     async def _prepare(self, testbed: Testbed) -> None:
@@ -94,7 +104,7 @@ class Experiment:
     async def _measure(self, arms: list[Arm], player: Player, progress: StepProgress) -> None:
         before = arms[0]
         with progress.step("starting the system in each arm"):
-            await self._warm(player, arms)
+            await player.warm(arms, self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
         with progress.step("capacity before"):
             held = await self._capacity(player, before, self._acceptance.capacity.start_rps, progress)
         if held <= 0:
@@ -113,26 +123,16 @@ class Experiment:
         with progress.step("stress at the promised rates"):
             await self._stress(player, arms)
 
-    async def _warm(self, player: Player, arms: list[Arm]) -> None:
-        for arm in arms:
-            await player.play(arm, "warm", self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
-
     async def _capacity(self, player: Player, arm: Arm, start_rps: float, progress: StepProgress) -> float:
-        limits = self._acceptance.capacity
-        steps: list[CapacityStep] = []
-        while (rate := search.next_rate(steps, start_rps, limits.limit_rps, self._lengths.resolution)) is not None:
-            step = search.judge_step(await player.play(arm, "capacity", rate, self._lengths.step_s), limits)
-            if not step.held and step.why.startswith("P95 grew"):
-                # Few requests make the P95 of a third of a step jump by itself: a queue shows again, noise does not.
-                step = search.judge_step(await player.play(arm, "capacity", rate, self._lengths.step_s), limits)
-            steps.append(step)
-            how = "held" if step.held else f"failed: {step.why}"
-            progress.note(f"{arm.name}: {rate:.0f}/s {how} (P95 {step.p95_ms:.0f} ms)")
-            if not step.held:
-                await arm.restart()
-        found = search.bounds(steps)
-        player.measured.capacity[arm.name] = found
-        return found.held_rps
+        return await find_capacity(
+            player,
+            arm,
+            self._acceptance.capacity,
+            start_rps,
+            step_s=self._lengths.step_s,
+            resolution=self._lengths.resolution,
+            note=progress.note,
+        )
 
     async def _apply(self, player: Player, arm: Arm, rate_rps: float) -> Applied:
         """Build what the treatments want while the arm serves, so that their own cost is part of the record."""
@@ -155,15 +155,21 @@ class Experiment:
     async def _compare(self, player: Player, arms: list[Arm], progress: StepProgress) -> None:
         rate, seconds, pairs = self.findings.rate_rps, self._lengths.round_s, self._lengths.pairs
         with progress.step("the same arm against itself"):
-            await self._warm(player, arms)
+            await player.warm(arms, self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
             for pair in range(self._lengths.aa_pairs):
                 for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
                     await player.play(arms[0], phase, rate, seconds, pair=pair, seed=10_000 + pair)
+        before = {arm.name: await read_counters(arm.database_url) for arm in arms}
         with progress.step("before against after"):
-            await self._play_blocks(player, arms, range(pairs))
+            await player.play_blocks(arms, range(pairs), rate, seconds)
         if self._lengths.looks == 2 and self._undecided(player):
             with progress.step("before against after, second look"):
-                await self._play_blocks(player, arms, range(pairs, 2 * pairs))
+                await player.play_blocks(arms, range(pairs, 2 * pairs), rate, seconds)
+        self.findings.counters = {arm.name: (before[arm.name], await read_counters(arm.database_url)) for arm in arms}
+        if self._lengths.cold_pairs:
+            with progress.step(COLD_STEP):
+                compared = [arms[0], arms[-1]]
+                await player.play_blocks(compared, range(self._lengths.cold_pairs), rate, seconds, "cold")
         counted = [{r.pair for r in player.measured.of(name, "compare")} for name in (BASELINE, TREATED)]
         complete = len(counted[0] & counted[1])
         if complete < COMPLETE_PAIRS * pairs:
@@ -171,14 +177,6 @@ class Experiment:
                 f"Only {complete} of {pairs} pairs count: in the others the load generator could not send in time, so"
                 " its numbers would be wrong. Run it on a quieter machine."
             )
-
-    async def _play_blocks(self, player: Player, arms: list[Arm], blocks: range) -> None:
-        """One round of every arm per block, in rotated order (two arms: ABBA), all with the block's schedule."""
-        for block in blocks:
-            first = block % len(arms)
-            for arm in arms[first:] + arms[:first]:
-                rate, seconds = self.findings.rate_rps, self._lengths.round_s
-                await player.play(arm, "compare", rate, seconds, pair=block, seed=20_000 + block)
 
     def _undecided(self, player: Player) -> bool:
         promises = [p for p in self._acceptance.promises if verdicts.is_paired(p)]

@@ -13,7 +13,9 @@ from easymo.proof.experiment import Findings
 from easymo.proof.machine import describe_machine, git_revision
 from easymo.proof.measurement import Measurements, Round
 from easymo.proof.plan import Lengths
-from easymo.proof.verdict_file import SCHEMA, ArmResult, Mode, Scale, VerdictFile
+from easymo.proof.promises import Promise
+from easymo.proof.verdict_file import SCHEMA, ArmResult, Cold, Mode, Scale, VerdictFile
+from easymo.proof.write_cost import write_cost
 
 
 def conclude(
@@ -42,7 +44,25 @@ def conclude(
         attribution=_attribution(measured, findings.arms),
         notes=_notes(findings),
         seconds=seconds,
+        break_even=findings.break_even,
+        write_cost=write_cost(measured, findings.counters, acceptance.load.writes),
+        cold=_cold(measured, acceptance.promises, lengths),
     )
+
+
+def _cold(measured: Measurements, promises: list[Promise], lengths: Lengths) -> Cold | None:
+    """The rounds that began with an emptied cache, on the metrics of the promises; None when none were played."""
+    if not lengths.cold_pairs:
+        return None
+    latency: dict[str, dict[str, float]] = {}
+    for arm in (BASELINE, TREATED):
+        total = add(r.load.latency_ms for r in measured.of(arm, "cold"))
+        latency[arm] = {} if total is None else {"p50": total.p50, "p95": total.p95, "p99": total.p99}
+    changes = {}
+    for metric in dict.fromkeys(p.metric for p in promises if verdicts.is_paired(p)):
+        if (estimate := verdicts.change_between(measured, BASELINE, TREATED, metric, "cold")) is not None:
+            changes[metric] = [estimate.value, estimate.lo, estimate.hi]
+    return Cold(lengths.cold_pairs, lengths.round_s, latency, changes)
 
 
 def _arm(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
@@ -62,10 +82,7 @@ def _arm(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
         cpu_ratio=_mean(rounds, "cpu_ratio"),
         rss_bytes=_peak(rounds, "rss_bytes"),
         db_connections=_peak(rounds, "db_connections"),
-        cpu_parts={
-            part: fmean(r.resources.cpu_parts[part] for r in rounds)
-            for part in (rounds[0].resources.cpu_parts if rounds else {})
-        },
+        cpu_parts=_cpu_parts(rounds),
         repeat_read_ratio=fmean(r.load.repeat_read_ratio for r in rounds) if rounds else None,
         statuses=_statuses(rounds),
     )

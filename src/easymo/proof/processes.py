@@ -29,7 +29,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def fill(words: list[str], **values: str | int) -> list[str]:
     """Fill ``{python}`` and the given placeholders into a command; other braces stay as they are."""
     known = {"python": sys.executable, **{name: str(value) for name, value in values.items()}}
-    return [re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), word) for word in words]
+    return [re.sub(r"\{([^{}]+)\}", lambda found: known.get(found[1], found[0]), word) for word in words]
 
 
 def base_environment() -> dict[str, str]:
@@ -60,23 +60,28 @@ def start_process(
 
 
 class RunningProcess:
-    """One started process: its address, its log and how to end it with all its children."""
+    """One started process: its address (``url``, without a trailing slash), its log and how to end it with all its
+    children.
 
-    def __init__(self, process: Process, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+    ``ports`` has the port of every process of the system by name, its own among them.
+    """
+
+    def __init__(
+        self, process: Process, folder: Path, environment: Mapping[str, str], log: Path, ports: Mapping[str, int]
+    ) -> None:
         self.process = process
-        self.port = _free_port()
+        self.url = _url(ports[process.name])
         self.log = log
-        command = fill(process.start, port=self.port)
+        self._port = ports[process.name]
+        places = {"port": str(self._port), **{f"url:{name}": _url(port) for name, port in ports.items()}}
+        command = fill(process.start, **places)
+        own = {**environment, **process.environment}
+        own = dict(zip(own, fill(list(own.values()), **places), strict=True))
         try:
-            self.popen = start_process(command, folder, {**environment, **process.environment}, log)
+            self.popen = start_process(command, folder, own, log)
         except OSError as error:
             sentence = f"The process {process.name!r} could not be started: {command[0]}: {error.strerror}."
             raise ProofError(f"{sentence} Check [[system.processes]] start in acceptance.toml.") from error
-
-    @property
-    def url(self) -> str:
-        """Base address, without a trailing slash."""
-        return f"http://127.0.0.1:{self.port}"
 
     async def wait_until_ready(self) -> None:
         """Return once the readiness path answers 2xx; raises :class:`RunVoid` with the log's end when it does not."""
@@ -122,7 +127,7 @@ class RunningProcess:
             os.killpg(self.popen.pid, number)
 
     def _answers(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=2)
         try:
             connection.request("GET", self.process.ready)
             return 200 <= connection.getresponse().status < 300
@@ -152,10 +157,11 @@ class RunningSystem:
     async def start(self) -> None:
         """Start every process and wait until all are ready."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        ports = dict(zip((p.name for p in self._declared), _free_ports(len(self._declared)), strict=True))
         try:
             for process in self._declared:
                 log = self._logs / f"{process.name}.log"
-                self.running.append(RunningProcess(process, self._folder, self.environment, log))
+                self.running.append(RunningProcess(process, self._folder, self.environment, log, ports))
             await asyncio.gather(*(started.wait_until_ready() for started in self.running))
         except BaseException:
             for started in self.running:
@@ -186,8 +192,14 @@ class RunningSystem:
         return [process.popen.pid for process in self.running]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Different ones, because all are held until the last is found."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

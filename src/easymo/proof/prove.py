@@ -47,7 +47,8 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
     experiment = Experiment(acceptance, root, folder, scale=size, lengths=lengths, mode=mode)
     arms = len(arms_of(acceptance, full=mode == "full"))
     began = time.monotonic()
-    with StepProgress(plan_of(lengths, acceptance, arms)) as progress:
+    grid = acceptance.break_even if mode == "full" else None
+    with StepProgress(plan_of(lengths, acceptance, arms, grid)) as progress:
         findings = _run(experiment.run(progress))
     seconds = time.monotonic() - began
     result = conclude(findings, acceptance, root, lengths, mode=mode, scale=size, seconds=seconds)

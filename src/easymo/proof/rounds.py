@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,35 +15,70 @@ from easymo.load.schedule import Stage
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import Arm
 from easymo.proof.errors import AcceptanceError, RunVoid
-from easymo.proof.measurement import Measurements, Phase, Round
+from easymo.proof.measurement import AA_PHASES, Measurements, Phase, Round
 from easymo.proof.processes import base_environment, die_with_parent, fill
 from easymo.proof.sampling import Sampler
 from easymo.proof.testbed import Testbed
 
 #: A round whose generator was late is played again this often before the pair is given up.
 RETRIES = 2
+COMPARED: tuple[Phase, ...] = (*AA_PHASES, "compare", "cold")
+
+
+def scenario_environment(acceptance: Acceptance, scale: str, repeat_read: float | None = None) -> dict[str, str]:
+    """What the scenario finds in its environment, by default and in a cell of the break-even grid."""
+    values = {"scale": scale, "seed": str(acceptance.system.seed)}
+    environment = dict(acceptance.load.environment)
+    if repeat_read is not None and acceptance.break_even is not None:
+        environment |= acceptance.break_even.environment
+        values["repeat_read"] = f"{repeat_read:g}"
+    return dict(zip(environment, fill(list(environment.values()), **values), strict=True))
 
 
 class Player:
-    """Plays rounds; every one is kept in ``measured`` and written to ``rounds.jsonl`` at once."""
+    """Plays rounds; every one is kept in ``measured`` and appended to ``file`` (one JSON object a line) at once.
 
-    def __init__(self, acceptance: Acceptance, root: Path, scale: str, testbed: Testbed, folder: Path) -> None:
+    ``salt`` sets this player's tokens apart from those of other players on the same databases.
+    """
+
+    def __init__(
+        self,
+        acceptance: Acceptance,
+        root: Path,
+        environment: Mapping[str, str],
+        testbed: Testbed,
+        file: Path,
+        salt: str = "",
+    ) -> None:
         self._acceptance, self._root, self._testbed = acceptance, root, testbed
-        self._folder = folder
+        self._environment, self._file, self._salt = dict(environment), file, salt
         self._played = 0
         self.measured = Measurements()
-        values = {"scale": scale, "seed": str(acceptance.system.seed)}
-        self._environment = {name: fill([value], **values)[0] for name, value in acceptance.load.environment.items()}
+
+    async def warm(self, arms: Sequence[Arm], rate_rps: float, seconds: float) -> None:
+        """Let pools, plans and caches of every arm see the load; these rounds count for nothing."""
+        for arm in arms:
+            await self.play(arm, "warm", rate_rps, seconds)
+
+    async def play_blocks(
+        self, arms: Sequence[Arm], blocks: range, rate_rps: float, seconds: float, phase: Phase = "compare"
+    ) -> None:
+        """One round of every arm per block, in rotated order (two arms: ABBA), all with the block's schedule."""
+        for block in blocks:
+            first = block % len(arms)
+            for arm in (*arms[first:], *arms[:first]):
+                await self.play(arm, phase, rate_rps, seconds, pair=block, seed=20_000 + block)
 
     async def play(
         self, arm: Arm, phase: Phase, rate_rps: float, seconds: float, *, pair: int = 0, seed: int | None = None
     ) -> Round:
         """One round of ``seconds`` (after the warm-up) at ``rate_rps``; void ones are repeated in comparisons.
 
-        Rounds with the same ``seed`` get the same schedule. Raises :class:`RunVoid` when a process or server died.
+        A cold round begins with an emptied cache and has no warm-up, for that would be the cold part. Rounds with the
+        same ``seed`` get the same schedule. Raises :class:`RunVoid` when a process or server died.
         """
         round_ = await self._once(arm, phase, rate_rps, seconds, pair, seed)
-        for _ in range(RETRIES if phase in ("aa-1", "aa-2", "compare") else 0):
+        for _ in range(RETRIES if phase in COMPARED else 0):
             if not round_.load.void:
                 break
             round_ = await self._once(arm, phase, rate_rps, seconds, pair, seed)
@@ -53,35 +89,32 @@ class Player:
     ) -> Round:
         self._played += 1
         seed = self._acceptance.system.seed + (seed if seed is not None else self._played)
+        warm_up_s = self._acceptance.load.warm_up_s
+        if phase == "cold":
+            warm_up_s = 0.0
+            self._testbed.caches.empty(arm.name)
         sampler = Sampler(
             self._testbed.control, arm.database, arm.parts(), count_statements=self._testbed.counts_statements
         )
-        async with sampler:
-            load = await self._generate(arm, rate_rps, seconds, seed, salt=str(self._played))
-        self._testbed.check()
-        arm.system.check()
-        round_ = Round(
-            arm.name,
-            phase,
-            pair,
-            rate_rps,
-            load,
-            sampler.resources(load.sent, seconds + self._acceptance.load.warm_up_s),
-        )
-        self.measured.rounds.append(round_)
-        with (self._folder / "rounds.jsonl").open("ab") as file:
-            file.write(msgspec.json.encode(round_) + b"\n")
-        return round_
-
-    async def _generate(self, arm: Arm, rate_rps: float, seconds: float, seed: int, salt: str) -> LoadResult:
         job = Job(
             scenario=self._acceptance.load.scenario,
             urls=_with_default(arm.system.targets()),
             stages=[Stage(rate_rps, seconds)],
             seed=seed,
-            salt=salt,
-            warm_up_s=self._acceptance.load.warm_up_s,
+            salt=f"{self._salt}{self._played}",
+            warm_up_s=warm_up_s,
         )
+        async with sampler:
+            load = await self._generate(job, arm)
+        self._testbed.check()
+        arm.system.check()
+        round_ = Round(arm.name, phase, pair, rate_rps, load, sampler.resources(load.sent, seconds + warm_up_s))
+        self.measured.rounds.append(round_)
+        with self._file.open("ab") as file:
+            file.write(msgspec.json.encode(round_) + b"\n")
+        return round_
+
+    async def _generate(self, job: Job, arm: Arm) -> LoadResult:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "easymo.load", msgspec.json.encode(job).decode()),
             cwd=self._root,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from operator import sub
 from typing import NamedTuple
 
 import asyncpg
@@ -11,7 +10,7 @@ import psutil
 from easymo.proof.measurement import Resources
 
 SAMPLE_EVERY_S = 0.25
-#: What the arm's statements did so far. WAL is counted by statement, so that neither the other arms nor a vacuum is in it.
+#: What the arm's statements did so far; WAL by statement, so that neither the other arms nor a vacuum is in it.
 _STATEMENTS = r"""
 SELECT coalesce(sum(calls), 0)::bigint AS calls,
     coalesce(sum(wal_bytes), 0)::bigint AS wal_bytes,
@@ -28,6 +27,10 @@ class Statements(NamedTuple):
     calls: int
     wal_bytes: int
     writes: int
+
+    def since(self, earlier: "Statements") -> "Statements":
+        """What was added."""
+        return Statements(self.calls - earlier.calls, self.wal_bytes - earlier.wal_bytes, self.writes - earlier.writes)
 
 
 class ProcessTree:
@@ -97,7 +100,7 @@ class Sampler:
         """What was used since the start, per request and per second of traffic (the generator starts up in between)."""
         spent = {name: (self._cpu_after[name] - self._cpu_before[name]) / traffic_s for name in self._cpu_before}
         before, after = self._statements_before, self._statements_after
-        counted = None if before is None or after is None else Statements(*map(sub, after, before))
+        counted = None if before is None or after is None else after.since(before)
         return Resources(
             db_statements_per_request=counted.calls / requests if counted and requests else None,
             cpu_ratio=sum(spent.values()),
@@ -127,4 +130,5 @@ class Sampler:
     async def _statements(self) -> Statements | None:
         if not self._count_statements:
             return None
-        return Statements(*await self._control.fetchrow(_STATEMENTS, self._database))
+        (counters,) = await self._control.fetch(_STATEMENTS, self._database)
+        return Statements(*counters)

@@ -24,6 +24,7 @@ from easymo.proof.errors import ProofError, RunVoid
 from easymo.proof.processes import fill, start_process
 
 PREFIX = "easymo_prove_"
+KEEP_FREE_BYTES = 2_000_000_000
 
 
 class Testbed:
@@ -67,12 +68,12 @@ class Testbed:
 
 
 @contextlib.asynccontextmanager
-async def open_testbed(arms: list[str], keep_free_bytes: int) -> AsyncIterator[Testbed]:
+async def open_testbed(arms: list[str]) -> AsyncIterator[Testbed]:
     """Start the servers (or use ``DATABASE_URL`` and ``REDIS_URL``) and remove every trace at the end."""
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(database_server(os.environ.get("DATABASE_URL")))
         caches = ArmCaches(stack, arms, os.environ.get("REDIS_URL"))
-        _refuse_small_disk(database, keep_free_bytes)
+        _refuse_small_disk(database)
         control = await _connect(database.url)
         testbed = Testbed(database, caches, control)
         try:
@@ -142,14 +143,14 @@ async def _connect(url: str) -> asyncpg.Connection:
         ) from error
 
 
-def _refuse_small_disk(database: DatabaseServer, needed: int) -> None:
+def _refuse_small_disk(database: DatabaseServer) -> None:
     if not isinstance(database, Postgres):
         return  # the disk of the user's own server cannot be seen from here
     free = psutil.disk_usage(str(database.directory)).free
-    if free < needed:
+    if free < KEEP_FREE_BYTES:
         raise ProofError(
-            f"Only {free / 1e9:.1f} GB are free where the databases would be made and about {needed / 1e9:.1f} GB are"
-            " needed. Free some space or let TMPDIR name a larger disk."
+            f"Only {free / 1e9:.1f} GB are free where the databases would be made and about"
+            f" {KEEP_FREE_BYTES / 1e9:.1f} GB are needed. Free some space or let TMPDIR name a larger disk."
         )
 
 

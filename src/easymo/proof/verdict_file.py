@@ -6,14 +6,27 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from easymo.proof.cache_reads import HitRate
 from easymo.proof.errors import ProofError
+from easymo.proof.index_check import IndexCheck
 from easymo.proof.machine import Machine
-from easymo.proof.verdicts import Verdict
+from easymo.proof.simulated import Simulated
+from easymo.proof.verdicts import Decision, Verdict
 
 SCHEMA = 1
 Mode = Literal["quick", "default", "full"]
 #: Arms that the judge made by its treatments, two deployments that were already there, or two earlier runs.
 Compared = Literal["treatments", "deployments", "runs"]
+
+
+class TriedRate(Struct, frozen=True):
+    """One step of the search for a capacity. ``p95_ms`` is None when nothing was answered."""
+
+    rate_rps: float
+    held: bool
+    why: str
+    p95_ms: float | None
+    error_ratio: float
 
 
 class ArmResult(Struct, frozen=True):
@@ -34,6 +47,7 @@ class ArmResult(Struct, frozen=True):
     cpu_parts: dict[str, float] = {}
     repeat_read_ratio: float | None = None
     statuses: dict[str, int] = {}
+    capacity_steps: list[TriedRate] = []
 
 
 class AppliedIndex(Struct, frozen=True):
@@ -69,12 +83,87 @@ class Rollback(Struct, frozen=True):
     schema_restored: bool
 
 
+class GridCell(Struct, frozen=True):
+    """One data size with one setting of the scenario. Capacities are those of the size, at the scenario's own setting.
+
+    ``repeat_read_ratio``: share of the rounds' reads whose key was read before in the same round, which is what the
+    setting ``repeat_read`` came to. ``changes``: per metric ``[change, lo, hi]``, None for an open end. ``verdicts``:
+    per promise what this cell alone would say.
+    """
+
+    scale: str
+    repeat_read: float
+    rows: dict[str, int]
+    rate_rps: float
+    repeat_read_ratio: float | None
+    capacity_rps: dict[str, float]
+    changes: dict[str, list[float | None]]
+    verdicts: dict[str, Decision]
+
+
+class Flip(Struct, frozen=True):
+    """Where the verdict of a promise turns: ``between`` two values of ``axis``, while the other axis stays ``at``."""
+
+    promise: str
+    axis: Literal["scale", "repeat_read"]
+    at: str
+    between: tuple[str, str]
+    verdicts: tuple[Decision, Decision]
+
+
+class BreakEven(Struct, frozen=True):
+    """The grid of a full run. ``outcome`` says per promise where it was kept and where broken, in a few words."""
+
+    scales: list[str]
+    repeat_read: list[float]
+    pairs: int
+    round_s: float
+    cells: list[GridCell]
+    flips: list[Flip]
+    outcome: dict[str, str]
+
+
+class TableUpdates(Struct, frozen=True):
+    """Rows of a table that were updated during the comparison, and the share that needed no new index entry (HOT)."""
+
+    rows: int
+    hot_ratio: float
+
+
+class ArmWrites(Struct, frozen=True):
+    """What writing cost in one arm, over its comparison rounds.
+
+    ``wal_bytes_per_write``: write-ahead log per statement that writes rows. ``latency_ms``: per writing request its
+    ``p50`` and ``p95``; ``change``: the same against the baseline, ``[change, lo, hi]``.
+    """
+
+    wal_bytes_per_write: float | None
+    db_writes: int
+    index_bytes: int
+    updates: dict[str, TableUpdates] = {}
+    latency_ms: dict[str, dict[str, float]] = {}
+    change: dict[str, dict[str, list[float]]] = {}
+
+
+class Cold(Struct, frozen=True):
+    """Rounds that began with an emptied cache: percentiles per arm, and per metric ``[change, lo, hi]``.
+
+    No promise is judged on them.
+    """
+
+    pairs: int
+    round_s: float
+    latency_ms: dict[str, dict[str, float]]
+    changes: dict[str, list[float]]
+
+
 class VerdictFile(Struct, frozen=True):
     """The whole file.
 
     ``aa``: per metric the interval of the baseline against itself. ``attribution``: per arm and metric the change
     against the baseline with its interval, ``[change, lo, hi]``: what each treatment brought alone and together.
-    ``compared``: only with treatments was anything applied and taken back, and the data known.
+    ``compared``: only with treatments was anything applied and taken back, and the data known. ``simulated``: per arm
+    what an autoscaler would make of its capacity. ``cache_reads``: hit rates of the arm with every treatment.
     """
 
     schema: int
@@ -95,6 +184,12 @@ class VerdictFile(Struct, frozen=True):
     notes: list[str] = []
     seconds: float = 0.0
     compared: Compared = "treatments"
+    simulated: dict[str, Simulated] = {}
+    index_check: IndexCheck | None = None
+    cache_reads: dict[str, HitRate] = {}
+    break_even: BreakEven | None = None
+    write_cost: dict[str, ArmWrites] = {}
+    cold: Cold | None = None
 
 
 def read_verdict(path: Path) -> VerdictFile:
