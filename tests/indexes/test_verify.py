@@ -12,8 +12,9 @@ from easymo.indexes.errors import CountersError, ScratchError
 from easymo.indexes.explain import call, explain, prepare
 from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 from easymo.indexes.parameters import example_values
-from easymo.indexes.scratch import copy_tables, find_tables, hidden
+from easymo.indexes.scratch import copy_tables, hidden
 from easymo.indexes.statements import compare, read_counters, read_snapshot, write_snapshot
+from easymo.indexes.tables import find_tables
 from easymo.indexes.verify import Verified, verify
 from tests.indexes.conftest import Declare, leave_invalid
 

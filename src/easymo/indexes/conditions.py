@@ -8,11 +8,16 @@ import msgspec
 from easymo.indexes.parser import Node, enum_name, expression_text, of_kind, parse
 
 _RANGES = {"<", "<=", ">", ">="}
+_CONTAINING = {"@>", "&&", "@@", "?", "?|", "?&"}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Operator(StrEnum):
-    """How a column is compared. JOIN is equality with a column; OTHER is anything else that is asked of it."""
+    """How a column is compared.
+
+    JOIN is equality with a column, CONTAINS what a GIN index answers of arrays, JSON and texts, MATCHES a pattern that
+    need not begin with anything; OTHER is anything else that is asked.
+    """
 
     EQUAL = "="
     UNEQUAL = "<>"
@@ -23,6 +28,8 @@ class Operator(StrEnum):
     IS_NOT_NULL = "is not null"
     TRUTH = "is true or false"
     JOIN = "join"
+    CONTAINS = "contains"
+    MATCHES = "matches"
     OTHER = "other"
 
 
@@ -99,6 +106,11 @@ def unqualified(expression: Node) -> str:
     return expression_text(copy)
 
 
+def comparison(operation: Node) -> Operator:
+    """How the A_Expr compares its left side with its right one."""
+    return _operator(enum_name(operation, "kind"), operation.name[-1].string.sval)
+
+
 def _comparison(expression: Node, kind: str) -> Iterator[Condition]:
     match kind:
         case "null_test" if _is_column(expression.null_test.arg):
@@ -147,6 +159,10 @@ def _operator(kind: str, name: str) -> Operator:
             return Operator.IN
         case ("AEXPR_LIKE", "~~"):
             return Operator.LIKE
+        case ("AEXPR_ILIKE", "~~*") | ("AEXPR_OP", "~" | "~*"):
+            return Operator.MATCHES
+        case ("AEXPR_OP", _) if name in _CONTAINING:
+            return Operator.CONTAINS
     return Operator.OTHER
 
 

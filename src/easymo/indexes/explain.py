@@ -17,7 +17,8 @@ Values = Sequence[str | None]
 class Explained(msgspec.Struct, frozen=True):
     """One plan. `scanned` are tables read from end to end; `skipping` are indexes read by a skip scan (Postgres 18).
 
-    `buffers` and `heap_fetches` are -1 unless the statement was run.
+    `buffers`, `heap_fetches` and `rows` are -1 unless the statement was run; `rows` are all that any node of the plan
+    has passed on or thrown away.
     """
 
     indexes: tuple[str, ...]
@@ -27,6 +28,7 @@ class Explained(msgspec.Struct, frozen=True):
     cost: float
     buffers: int = -1
     heap_fetches: int = -1
+    rows: int = -1
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ def read_plan(plan: dict[str, Any]) -> Explained:
         cost=plan["Total Cost"],
         buffers=plan.get("Shared Hit Blocks", -1) + plan.get("Shared Read Blocks", 0),
         heap_fetches=sum(node.get("Heap Fetches", 0) for node in only) if only else -1,
+        rows=sum(_rows(node) for node in nodes) if "Actual Rows" in plan else -1,
     )
 
 
@@ -108,6 +111,11 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", []):
         yield from _nodes(child)
+
+
+def _rows(node: dict[str, Any]) -> int:
+    removed = sum(count for what, count in node.items() if what.startswith("Rows Removed by"))
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
 
 
 def _skips(node: dict[str, Any]) -> bool:

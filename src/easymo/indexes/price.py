@@ -1,23 +1,36 @@
 """What an index costs those who write: time for each row, and updates that are no longer HOT."""
 
+import re
 import time
 from collections.abc import Iterable
 
 import asyncpg
 
-from easymo.indexes.conditions import predicate_conditions
+from easymo.indexes.conditions import columns_in, predicate_conditions
 from easymo.indexes.definitions import Definition, statement_on
 from easymo.indexes.observed import Connection, quote
-from easymo.indexes.scratch import CopiedTable
+from easymo.indexes.parser import SyntaxFault, parse
+from easymo.indexes.tables import CopiedTable
 
+_NAME = re.compile(r"\w+")
 _ROWS, _ROUNDS = 20_000, 3
 _PRICED, _COPY = "easymo_priced", "easymo_priced_rows"
 
 
 def columns_of(definition: Definition) -> set[str]:
     """Columns whose change writes to the index: its keys, what it includes, and what its predicate names."""
-    named = {key.text.strip('"') for key in definition.keys} | {name.strip('"') for name in definition.include}
-    return named | {condition.column for condition in predicate_conditions(definition.predicate)}
+    named = {column for key in definition.keys for column in _columns_of_key(key.text)}
+    included = {name.strip('"') for name in definition.include}
+    return named | included | {condition.column for condition in predicate_conditions(definition.predicate)}
+
+
+def _columns_of_key(text: str) -> set[str]:
+    if _NAME.fullmatch(text):
+        return {text}
+    try:
+        return {column for _, column in columns_in(parse(f"select {text}").stmts[0].stmt)}
+    except SyntaxFault:
+        return {text}  # a column whose name has to be quoted
 
 
 async def write_us_per_row(scratch: Connection, table: CopiedTable, statements: Iterable[str]) -> dict[str, float]:

@@ -14,16 +14,11 @@ import msgspec
 
 from easymo.indexes.errors import ScratchError
 from easymo.indexes.observed import Connection, quote
+from easymo.indexes.statistics import analyze_as, takes_statistics
+from easymo.indexes.tables import CopiedTable
 
 MAX_COPY_BYTES = 4 * 10**9
 
-_TABLE = """
-select c.oid, n.nspname as schema, c.relname as name, coalesce(
-    (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)), pg_relation_size(c.oid))::bigint as bytes
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'm')
-  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-"""
 _COLUMNS = """
 select a.attname as name, a.attnotnull as not_null, t.typtype::text as kind, t.oid as type_oid,
   format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
@@ -46,32 +41,18 @@ where c.oid = i.indexrelid and c.relname = any ($1::text[]) and c.relnamespace::
 """
 
 
-class CopiedTable(msgspec.Struct, frozen=True):
-    """A table of the source. `bytes` is the size of its rows there."""
-
-    oid: int
-    schema: str
-    name: str
-    bytes: int
-
-    @property
-    def qualified(self) -> str:
-        return f"{quote(self.schema)}.{quote(self.name)}"
-
-
 class Copy(msgspec.Struct, frozen=True):
-    """What was copied. `sampled_ratio` is 1 for all rows; `left_out` are indexes that the scratch server refused."""
+    """What was copied. `sampled_ratio` is 1 for all rows; `left_out` is what the scratch server refused.
+
+    `own_statistics` says whether the planner knows of the copy what the source knows of its tables; if not, what
+    ANALYZE finds in the copy.
+    """
 
     tables: tuple[CopiedTable, ...]
     sampled_ratio: float
     seconds: float
     left_out: tuple[str, ...]
-
-
-async def find_tables(source: Connection, names: Iterable[str]) -> list[CopiedTable]:
-    """The tables of these names that there are (a WITH query has a name, too)."""
-    rows = [await source.fetchrow(_TABLE, quote(name)) for name in sorted(set(names))]
-    return [CopiedTable(row["oid"], row["schema"], row["name"], row["bytes"]) for row in rows if row]
+    own_statistics: bool
 
 
 async def copy_tables(
@@ -95,8 +76,9 @@ async def copy_tables(
                 await target.execute(row[0].replace(" ON ONLY ", " ON "))
             except asyncpg.PostgresError as error:
                 left_out.append(f"{row[0]} ({error})")
-    await target.execute("vacuum (analyze)")
-    return Copy(tuple(tables), ratio, time.perf_counter() - started, tuple(left_out))
+    await target.execute("vacuum")
+    left_out += await analyze_as(source, target, tables, ratio)
+    return Copy(tuple(tables), ratio, time.perf_counter() - started, tuple(left_out), takes_statistics(target))
 
 
 @asynccontextmanager

@@ -14,9 +14,10 @@ from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.plan import Action, Step, plan_index
 from easymo.indexes.price import columns_of, write_us_per_row
-from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, find_tables, hidden, scratch_databases
+from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, hidden, scratch_databases
 from easymo.indexes.session import reader
 from easymo.indexes.state import usage
+from easymo.indexes.tables import find_tables
 
 _LONGEST = timedelta(seconds=30)
 _WRITES = """

@@ -5,6 +5,7 @@ from datetime import date
 
 import msgspec
 
+from easymo.indexes.advise.pricing import EndedHot
 from easymo.indexes.advise.selection import Gain
 from easymo.indexes.scratch import Copy
 
@@ -25,11 +26,11 @@ class AdvisedIndex(msgspec.Struct, frozen=True):
     price_ms_per_minute: float
     size_bytes: int
     write_us_per_row: float | None
-    ends_hot_for: list[str]
+    ends_hot_for: list[EndedHot]
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """The result. Totals are calls a minute times P50, in ms a minute, all queries together.
+    """The result. Totals are calls a minute times ms, all queries together.
 
     `dropped` are candidates that the search chose and the measurement did not bear out, with the reason; `to_drop` are
     indexes that are there and worth nothing. `hot_kept_ratio` is None when no updates are known.
@@ -78,10 +79,12 @@ def _lines(advice: Advice) -> Iterator[str]:
         if " where " in index.statement:
             why = f"it gains {index.gain_ms_per_minute:,.0f} ms a minute and costs {index.price_ms_per_minute:,.0f}"
             yield f"-- easymo:ignore predicate-ends-hot {why}"
-        if index.ends_hot_for:
+        for ended in index.ends_hot_for:
             yield from _comment(
-                f"Updates that stop being HOT: {', '.join(index.ends_hot_for)}. Their price is in the one above; "
-                "without this index the queries above would cost more than that."
+                f"Ends HOT for {ended.statement} ({ended.calls_per_minute:g} a minute), which sets "
+                f"{', '.join(ended.columns)}: with an entry in every index of the table, its writes cost about "
+                f"{ended.ms_per_minute:,.0f} ms a minute. Advised because without it the queries above lose more: "
+                f"{index.gain_ms_per_minute:,.0f} ms a minute."
             )
         yield f"{index.statement};"
     for name, reason in advice.to_drop.items():

@@ -10,9 +10,10 @@ from easymo.indexes.advise.workload import Work, read_work, read_workload
 from easymo.indexes.hotqueries import HotQuery
 from easymo.indexes.observed import Connection
 from easymo.indexes.price import write_us_per_row
-from easymo.indexes.scratch import MAX_COPY_BYTES, CopiedTable, Copy, copy_tables, find_tables, scratch_databases
+from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, scratch_databases
 from easymo.indexes.session import reader
 from easymo.indexes.state import index_states, usage
+from easymo.indexes.tables import CopiedTable, find_tables
 
 # The search asks the planner thousands of times; its copy is small, so that every candidate can be built there.
 _MODEL_BYTES = 64 * 10**6
@@ -43,7 +44,7 @@ async def advise(
         small_tables = await find_tables(full, [table.name for table in work.tables])
         modelled = await copy_tables(full, small, small_tables, _MODEL_BYTES)
         versions = source.get_server_version().major, full.get_server_version().major
-        search = Search(full, small, work, (copied.sampled_ratio, modelled.sampled_ratio), budget_bytes, say)
+        search = Search(source, full, small, work, (copied.sampled_ratio, modelled.sampled_ratio), budget_bytes, say)
         skips = versions[0] < _SKIP_SCAN_SINCE <= versions[1]
         await search.measure(await search.choose(), without_skip_scans=skips)
         prices = await _write_prices(full, work.tables, search.built)
@@ -77,17 +78,16 @@ async def _write_prices(
 
 
 def _advised(search: Search, work: Work, candidate: Candidate, write_prices: dict[str, float]) -> AdvisedIndex:
-    others = [other.definition for other in search.built if other is not candidate]
     gains = {gain.query: gain for gain in search.gains()}
     return AdvisedIndex(
         name=candidate.name,
         statement=candidate.statement,
         serves=[gains[name] for name in sorted(search.queries_of(candidate.name))],
         gain_ms_per_minute=search.gain_ms[candidate],
-        price_ms_per_minute=work.prices.of(candidate.definition, others),
+        price_ms_per_minute=search.price_ms(candidate),
         size_bytes=search.size_bytes[candidate],
         write_us_per_row=write_prices.get(candidate.statement),
-        ends_hot_for=[update.by for update in work.prices.ends_hot_for(candidate.definition)],
+        ends_hot_for=work.prices.ended_by(candidate.definition, [other.definition for other in search.built]),
     )
 
 
@@ -106,10 +106,11 @@ def _unhelped(search: Search) -> dict[str, str]:
     """Queries that use no advised index, read a table from end to end, and matter."""
     least = _MATTERS * search.total_ms(search.after)
     helped = {name for candidate in search.built for name in search.queries_of(candidate.name)}
+    rest = [(gain, search.after[gain.query].scanned) for gain in search.gains() if gain.query not in helped]
     return {
-        gain.query: f"{gain.after_ms:.1f} ms; it reads all of {', '.join(sorted(set(search.scanned[gain.query])))}"
-        for gain in search.gains()
-        if gain.query not in helped and search.scanned[gain.query] and gain.after_ms * gain.calls_per_minute > least
+        gain.query: f"{gain.after_ms:.1f} ms; it reads all of {', '.join(sorted(scanned))}"
+        for gain, scanned in rest
+        if scanned and gain.after_ms * gain.calls_per_minute > least
     }
 
 
@@ -120,6 +121,12 @@ def _notes(work: Work, copied: Copy, versions: tuple[int, int], unknown_because:
             f"Measured on PostgreSQL {versions[1]}, while the database is {versions[0]}: plans may differ. Name a "
             "server of its version with --scratch."
         )
+    notes.append(
+        "Planned with the server's own statistics, imported into the copy (those of expressions are counted there)."
+        if copied.own_statistics
+        else f"Planned with statistics that ANALYZE counted on the copy: PostgreSQL {versions[1]} cannot be given the "
+        "server's own, 18 can."
+    )
     if copied.sampled_ratio < 1:
         notes.append(f"Measured on {copied.sampled_ratio:.1%} of the rows; sizes are scaled up, times are not.")
     if unknown_because:

@@ -1,4 +1,7 @@
-"""Indexes that might serve a query: equalities, order and bounds as keys, constants as predicate, the rest included."""
+"""Indexes that might serve a query: equalities, order and bounds as keys, constants as predicate, the rest included.
+
+What is asked of arrays, JSON and texts, and patterns, is a GIN index.
+"""
 
 import hashlib
 import re
@@ -6,22 +9,32 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from easymo.indexes.conditions import Condition, Operator, alternatives, columns_in, conditions
+from easymo.indexes.conditions import (
+    Condition,
+    Operator,
+    alternatives,
+    columns_in,
+    comparison,
+    conditions,
+    unqualified,
+)
 from easymo.indexes.definitions import MAX_NAME_BYTES, Definition, parse_definition
 from easymo.indexes.hotqueries import HotQuery, clauses, relations
 from easymo.indexes.observed import quote
-from easymo.indexes.parser import Node, enum_name, expression_text, of_kind
+from easymo.indexes.parser import Node, enum_name, of_kind
 
 _FEW_VALUES = 50
 _MAX_KEYS, _MAX_INCLUDED, _MAX_INCLUDED_WIDTH = 4, 5, 64
+_SPARSE = 0.5  # of the rows are null: an index without them is much smaller, and no comparison misses them
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """Statistics of a column: values as pg_stats counts them (negative: share of the rows), mean width in bytes."""
+    """Statistics of a column: values as pg_stats counts them (negative: share of the rows), mean width, nulls."""
 
     distinct: float = -1.0
     width: int = 8
+    null_ratio: float = 0.0
 
 
 Catalogue = Mapping[str, Mapping[str, Column]]
@@ -34,26 +47,35 @@ class Candidate(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
     predicate: str = ""
     include: tuple[str, ...] = ()
+    gin: bool = False
 
     @property
     def name(self) -> str:
         """Table and columns; what would be too long or ambiguous ends in a hash."""
         words = "_".join([self.table, *(re.sub(r"\W+", "_", key).strip("_") for key in self.keys)])
-        if not self.predicate and not self.include and len(words.encode()) + 4 <= MAX_NAME_BYTES:
+        is_plain = not self.predicate and not self.include and not self.gin
+        if is_plain and len(words.encode()) + 4 <= MAX_NAME_BYTES:
             return f"idx_{words}"
-        tail = hashlib.sha256(repr((self.keys, self.predicate, self.include)).encode()).hexdigest()[:4]
+        told = (self.keys, self.predicate, self.include, *(["gin"] if self.gin else ()))
+        tail = hashlib.sha256(repr(told).encode()).hexdigest()[:4]
         return f"idx_{words.encode()[: MAX_NAME_BYTES - 9].decode(errors='ignore')}_{tail}"
 
     @property
     def statement(self) -> str:
         """CREATE INDEX CONCURRENTLY, on one line."""
-        text = f"create index concurrently {_quoted(self.name)} on {_quoted(self.table)} ({', '.join(self.keys)})"
+        table = f"{_quoted(self.table)}{' using gin' if self.gin else ''}"
+        text = f"create index concurrently {_quoted(self.name)} on {table} ({', '.join(self.keys)})"
         text += f" include ({', '.join(self.include)})" if self.include else ""
         return text + (f" where {self.predicate}" if self.predicate else "")
 
     @property
     def definition(self) -> Definition:
         return parse_definition(self.statement)
+
+    @property
+    def has_expressions(self) -> bool:
+        """Whether it has statistics of its own, which ANALYZE has to count."""
+        return any(key.startswith("(") for key in self.keys)
 
 
 def candidates(query: HotQuery, catalogue: Catalogue) -> set[Candidate]:
@@ -80,15 +102,23 @@ class _Asked:
         self._bounds = _unique(_quoted(c.column) for c in asked if c.operator is Operator.RANGE)
         self._bounds += _unique(f"{_quoted(c.column)} text_pattern_ops" for c in asked if _has_prefix(c))
         self._arms = [c for clause in where for arm in alternatives(clause) for c in conditions(arm)]
-        self._expressions = _unique(key for clause in where for key in self._expression_keys(clause))
+        self._expressions = list(self._compared_expressions(where))
+        self._contained = _unique(key for c in asked for key in _gin_keys(c.operator, _quoted(c.column)))
+        self._contained += _unique(key for text, op in self._expressions for key in _gin_keys(op, text))
+        self._bounds += _unique(text for text, operator in self._expressions if operator is Operator.RANGE)
         self._sort, self._group = self._sorted_by(), self._grouped_by()
 
     def candidates(self) -> Iterator[Candidate]:
         """Key lists, each whole, as a partial index, and with what the query reads besides."""
         pinned = {_quoted(c.column) for c in self._constants if c.pins}
         predicate = " and ".join(sorted({c.text for c in self._constants}))
+        for key in self._contained:
+            for limit in {"", predicate}:
+                yield Candidate(self._table, (key,), limit, gin=True)
         for keys in self._key_lists():
             yield from self._shapes(keys, "")
+            if self._is_sparse(keys[0]):
+                yield from self._shapes(keys, f"{keys[0]} is not null")
             rest = [key for key in keys if key not in pinned]
             if predicate and rest:
                 yield from self._shapes(rest, predicate)
@@ -106,7 +136,7 @@ class _Asked:
                 yield from self._shapes([_quoted(condition.column)], "")
 
     def _key_lists(self) -> Iterator[list[str]]:
-        equal = self._expressions + self._equal
+        equal = _unique(text for text, operator in self._expressions if operator is Operator.EQUAL) + self._equal
         bases = [equal, self._joined, self._joined + equal, []]
         bases += [[key] for key in equal + self._joined]
         for base in bases:
@@ -176,16 +206,31 @@ class _Asked:
             if self._mine(relation, column)
         )
 
-    def _expression_keys(self, clause: Node) -> Iterator[str]:
-        for node in of_kind(clause, "A_Expr"):
-            if node.lexpr.WhichOneof("node") == "func_call" and node.name[-1].string.sval == "=":
-                inside = columns_in(node.lexpr)
-                if inside and not columns_in(node.rexpr) and all(self._mine(*reference) for reference in inside):
-                    copy = type(node.lexpr)()
-                    copy.CopyFrom(node.lexpr)
-                    for reference in of_kind(copy, "ColumnRef"):
-                        del reference.fields[:-1]
-                    yield f"({expression_text(copy)})"
+    def _is_sparse(self, key: str) -> bool:
+        """Whether a compared key may be null in most rows; of an expression only the copy will tell."""
+        column = self._columns.get(key.strip('"'))
+        return key.startswith("(") or (
+            column is not None and column.null_ratio >= _SPARSE and key in self._equal + self._bounds
+        )
+
+    def _compared_expressions(self, where: Iterable[Node]) -> Iterator[tuple[str, Operator]]:
+        """Expressions of this table's columns that are compared with something else, as they stand in CREATE INDEX."""
+        for node in (node for clause in where for node in of_kind(clause, "A_Expr")):
+            inside, operator = columns_in(node.lexpr), comparison(node)
+            if node.lexpr.WhichOneof("node") == "column_ref" or operator is Operator.OTHER:
+                continue
+            if inside and not columns_in(node.rexpr) and all(self._mine(*reference) for reference in inside):
+                yield f"({unqualified(node.lexpr)})", operator
+
+
+def _gin_keys(operator: Operator, key: str) -> list[str]:
+    """Ways to index a key for such a question; Postgres refuses those that are not for its type, or not installed."""
+    match operator:
+        case Operator.CONTAINS:
+            return [key, f"{key} jsonb_path_ops"]
+        case Operator.MATCHES | Operator.LIKE:
+            return [f"{key} gin_trgm_ops"]
+    return []
 
 
 def _has_prefix(condition: Condition) -> bool:

@@ -3,14 +3,15 @@
 A set is shown to the planner by marking the other candidates invalid in a transaction that is rolled back.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import asyncpg
 
 from easymo.indexes.advise.candidates import Candidate
-from easymo.indexes.advise.workload import Query
+from easymo.indexes.advise.workload import Query, Work
 from easymo.indexes.explain import Explained, call, explain, prepare_as
 from easymo.indexes.observed import Connection
+from easymo.indexes.statistics import analyze_as
 
 _SHOW = """
 update pg_index i set indisvalid = (c.relname = any ($2::text[])) from pg_class c
@@ -22,18 +23,21 @@ _PARTIAL = 0.5  # a predicate that lets in more of the rows saves too little for
 
 
 class Model:
-    """A small copy, `ratio` of the rows, with the candidates in `size_bytes`. Costs are planner units for all rows."""
+    """A small copy, `ratio` of the rows of `source`, with the candidates in `size_bytes`.
 
-    def __init__(self, connection: Connection, queries: Sequence[Query], ratio: float) -> None:
-        self._connection, self._queries, self._ratio = connection, queries, ratio
+    Costs are planner units for all rows; `entries_ratio` are the entries of an index for each row.
+    """
+
+    def __init__(self, source: Connection, connection: Connection, work: Work, ratio: float) -> None:
+        self._source, self._connection, self._work, self._ratio = source, connection, work, ratio
         self._built: list[str] = []
-        self._names = {query.name: f"easymo_{number}" for number, query in enumerate(queries)}
+        self._names = {query.name: f"easymo_{number}" for number, query in enumerate(work.queries)}
         self.size_bytes: dict[Candidate, int] = {}
         self.entries_ratio: dict[Candidate, float] = {}
 
     async def build(self, candidates: Iterable[Candidate]) -> None:
         """Build candidates; one that Postgres refuses is left out."""
-        for query in self._queries:
+        for query in self._work.queries:
             await prepare_as(self._connection, self._names[query.name], query.text)
         for candidate in sorted(candidates, key=lambda c: c.name):
             try:
@@ -46,10 +50,10 @@ class Model:
                 "select greatest(1, reltuples) from pg_class where oid = $1::regclass", f'"{candidate.table}"'
             )
             assert row is not None
-            ratio = min(1.0, row[1] / rows)
+            ratio = row[1] / rows
             if not candidate.predicate or ratio <= _PARTIAL:
                 self.size_bytes[candidate], self.entries_ratio[candidate] = row[0], ratio
-        await self._connection.execute("analyze")  # of expressions
+        await analyze_as(self._source, self._connection, self._work.tables, self._ratio)  # expressions are new
 
     async def costs(self, shown: Collection[Candidate], queries: Iterable[Query]) -> dict[str, float]:
         """Cost of each query when only these candidates are there, the mean over its values."""

@@ -20,6 +20,18 @@ class Updates(msgspec.Struct, frozen=True):
     by: str
 
 
+class EndedHot(msgspec.Struct, frozen=True):
+    """An update that an index keeps from being HOT: which columns of it the update sets, and what its writes then cost.
+
+    `ms_per_minute` is an estimate: an entry in every index of the table for each update.
+    """
+
+    statement: str
+    calls_per_minute: float
+    columns: list[str]
+    ms_per_minute: float
+
+
 class Writes(msgspec.Struct, frozen=True):
     """Writes to a table; rates a minute. `hot_ratio` is what its counters say, None without updates."""
 
@@ -58,6 +70,19 @@ class Prices:
         writes = self.writes.get(definition.table)
         updates = writes.updates if writes else ()
         return [u for u in updates if not _blocked(u, there) and u.columns & columns_of(definition)]
+
+    def ended_by(self, definition: Definition, chosen: Collection[Definition]) -> list[EndedHot]:
+        """The updates that this index keeps from being HOT, once all the `chosen` ones are there."""
+        there = [*self._there.get(definition.table, ()), *(d for d in chosen if d.table == definition.table)]
+        return [
+            EndedHot(
+                update.by,
+                update.per_minute,
+                sorted(update.columns & columns_of(definition)),
+                round(update.per_minute * len(there) * ENTRY_MS, 1),
+            )
+            for update in self.ends_hot_for(definition)
+        ]
 
     def hot_kept_ratio(self, chosen: Collection[Definition]) -> float | None:
         """The share of updates which can be HOT without `chosen` that still can with them; None without updates."""

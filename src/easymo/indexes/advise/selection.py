@@ -119,7 +119,7 @@ class Selection:
 
 
 class Gain(msgspec.Struct, frozen=True):
-    """A query before and after, measured on the copy of all rows; ms at P50, calls a minute."""
+    """A query before and after, measured on the copy of all rows: ms of the best of some runs, mean over its values."""
 
     query: str
     calls_per_minute: float

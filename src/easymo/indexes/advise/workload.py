@@ -14,8 +14,8 @@ from easymo.indexes.hotqueries import HotQuery, relations, table_conditions, upd
 from easymo.indexes.observed import Connection, Observed, indexes_on
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.parser import SyntaxFault, of_kind, parse
-from easymo.indexes.scratch import CopiedTable, find_tables
 from easymo.indexes.statements import VIEW
+from easymo.indexes.tables import CopiedTable, find_tables
 
 _TOP = 100
 _LEAST_MINUTES = 60
@@ -26,7 +26,8 @@ from {view} where dbid = (select oid from pg_database where datname = current_da
 group by queryid order by sum(total_exec_time) desc limit {top}
 """
 _COLUMNS = """
-select a.attname as name, coalesce(s.n_distinct, -1) as distinct_values, coalesce(s.avg_width, 8) as width
+select a.attname as name, coalesce(s.n_distinct, -1) as distinct_values, coalesce(s.avg_width, 8) as width,
+  coalesce(s.null_frac, 0) as null_ratio
 from pg_attribute a left join pg_stats s on s.schemaname = $1 and s.tablename = $2 and s.attname = a.attname
 where a.attrelid = $3 and a.attnum > 0 and not a.attisdropped
 """
@@ -125,7 +126,7 @@ async def read_catalogue(connection: Connection, tables: Sequence[CopiedTable]) 
     """Columns of the tables with their statistics."""
     return {
         table.name: {
-            row["name"]: Column(row["distinct_values"], row["width"])
+            row["name"]: Column(row["distinct_values"], row["width"], row["null_ratio"])
             for row in await connection.fetch(_COLUMNS, table.schema, table.name, table.oid)
         }
         for table in tables
