@@ -1,0 +1,117 @@
+"""At which data size and which share of repeated reads each promise turns."""
+
+from html import escape
+
+from easymo.chart.line import tidy_step
+from easymo.chart.plot import Axis, Series, plot
+from easymo.proof import break_even_words, wording
+from easymo.proof.break_even_words import repeated
+from easymo.proof.report.parts import row, section, table
+from easymo.proof.verdict_file import BreakEven, GridCell, VerdictFile
+from easymo.proof.verdicts import Verdict
+
+
+def break_even(result: VerdictFile) -> str:
+    """What turns where, in words, as a chart of one metric and cell by cell; nothing without a grid."""
+    grid = result.break_even
+    if grid is None or not grid.cells:
+        return ""
+    told = (
+        f"<p>The comparison in short form ({grid.pairs} pairs of {grid.round_s:g} s in each cell) at other data sizes"
+        " and with reads that repeat their keys less or more often. Each cell is judged by its own interval: it shows"
+        " where a verdict turns, and is not the verdict.</p>"
+    )
+    words = "".join(f"<li>{escape(line)}</li>" for line in break_even_words.lines(result))
+    return section("Break-even", told, f"<ul>{words}</ul>", _chart(result, grid), _cells(grid), _verdicts(result, grid))
+
+
+def _cells(grid: BreakEven) -> str:
+    rows = [
+        row(
+            [
+                ("data size", escape(cell.scale), ""),
+                ("rows", f"{sum(cell.rows.values()):,}", "n"),
+                ("setting", f"{cell.repeat_read:g}", "n"),
+                ("reads repeated", repeated(cell), "n"),
+                ("rate", wording.amount(cell.rate_rps, "requests/s"), "n"),
+                ("capacities", _capacities(cell), "n"),
+            ]
+        )
+        for cell in grid.cells
+    ]
+    return table(["data size", "rows", "setting", "reads repeated", "rate", "capacities"], rows)
+
+
+def _capacities(cell: GridCell) -> str:
+    return ", ".join(f"{escape(arm)} {wording.amount(held, 'requests/s')}" for arm, held in cell.capacity_rps.items())
+
+
+def _verdicts(result: VerdictFile, grid: BreakEven) -> str:
+    """Change and verdict of every promise in every cell; a column per cell."""
+    names = [f"{cell.scale} · {repeated(cell)}" for cell in grid.cells]
+    rows = [
+        row(
+            [("promise", escape(promise.claim), "")]
+            + [(name, _cell(promise, cell), "n") for name, cell in zip(names, grid.cells, strict=True)]
+        )
+        for promise in result.promises
+        if promise.id in grid.outcome
+    ]
+    return "<p>Data size · reads repeated:</p>" + table(["promise", *names], rows)
+
+
+def _cell(promise: Verdict, cell: GridCell) -> str:
+    verdict = cell.verdicts[promise.id]
+    change = wording.percent(cell.changes[promise.metric][0]) if promise.metric in cell.changes else "–"
+    short = "open" if verdict == "inconclusive" else verdict
+    return f'{change} <span class="{verdict}">{short}</span>'
+
+
+def _chart(result: VerdictFile, grid: BreakEven) -> str:
+    """Change of the metric that turns most often, over the share of repeated reads, a curve for each size."""
+    promise = _most_turning(result, grid)
+    if promise is None:
+        return ""
+    series = []
+    for place, scale in enumerate(grid.scales):
+        cells = sorted(
+            (c for c in grid.cells if c.scale == scale and promise.metric in c.changes),
+            key=lambda cell: cell.repeat_read_ratio or 0.0,
+        )
+        points, band = [], []
+        for cell in cells:
+            share, (change, low, high) = cell.repeat_read_ratio or 0.0, cell.changes[promise.metric]
+            if change is not None and low is not None:
+                points.append((share, change))
+                band.append((share, low, high if high is not None else change))
+        series.append(Series(f"data size {scale}", place % 4, "curve", points, band))
+    if promise.kind == "change":
+        series.append(Series("promised", 2, "dotted", [(0.0, promise.limit), (1.0, promise.limit)]))
+    values = [change for one in series for _, change in one.points]
+    x = Axis("reads repeated", 0.0, 1.0, [(share / 4, f"{share * 25} %") for share in range(5)])
+    said = "; ".join(
+        f"{one.name} {', '.join(wording.percent(change) for _, change in one.points)}" for one in series if one.band
+    )
+    return plot(
+        series,
+        x,
+        _change_axis(values),
+        title=f"Change of {promise.metric} by data size and repeated reads",
+        description=f"Change of {promise.metric} with more and more reads repeated: {said}.",
+        height=260,
+    )
+
+
+def _most_turning(result: VerdictFile, grid: BreakEven) -> Verdict | None:
+    shown = [p for p in result.promises if any(p.metric in cell.changes for cell in grid.cells)]
+    turns = {p.id: sum(flip.promise == p.id for flip in grid.flips) for p in shown}
+    return max(shown, key=lambda p: (turns[p.id], p.metric != "capacity_rps"), default=None)
+
+
+def _change_axis(values: list[float]) -> Axis:
+    """From below the lowest change to above the highest, 0 among them; an interval that is wider ends at the edge."""
+    lowest, highest = min(0.0, *values), max(0.0, *values)
+    step = tidy_step(highest - lowest or 0.1, 5)
+    first, last = int(lowest // step), max(-int(-highest // step), int(lowest // step) + 1)
+    ticks = [(n * step, wording.percent(n * step) if n else "0") for n in range(first, last + 1)]
+    return Axis("", first * step, last * step, ticks)

@@ -1,0 +1,67 @@
+"""What the treatments cost those who write, beside what they bring."""
+
+from html import escape
+
+from easymo.proof import wording
+from easymo.proof.report.parts import row, section, table
+from easymo.proof.verdict_file import ArmWrites, VerdictFile
+
+
+def write_cost(result: VerdictFile) -> str:
+    """Log, HOT updates, bytes of indexes and the latency of writing requests, per arm; nothing where none was told."""
+    arms = {name: arm for name, arm in result.write_cost.items() if arm.db_writes}
+    if not arms:
+        return ""
+    told = (
+        "<p>Over the comparison rounds. Write-ahead log is that of the arm's own statements, per statement that writes"
+        " rows. An update is HOT when it needs no new index entry.</p>"
+    )
+    rows = [
+        row(
+            [
+                ("arm", escape(name), ""),
+                ("log per write", _bytes(arm.wal_bytes_per_write), "n"),
+                ("writes", f"{arm.db_writes:,}", "n"),
+                ("indexes", wording.amount(arm.index_bytes, "bytes"), "n"),
+            ]
+        )
+        for name, arm in arms.items()
+    ]
+    parts = [table(["arm", "log per write", "writes", "indexes"], rows), _updates(arms), _latencies(arms)]
+    return section("What writing costs", told, *parts)
+
+
+def _bytes(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} bytes"
+
+
+def _updates(arms: dict[str, ArmWrites]) -> str:
+    tables = sorted({name for arm in arms.values() for name in arm.updates})
+    rows = [
+        row([("HOT updates of", escape(name), ""), *((escape(arm), _hot(arms[arm], name), "n") for arm in arms)])
+        for name in tables
+    ]
+    return table(["HOT updates of", *arms], rows) if rows else ""
+
+
+def _hot(arm: ArmWrites, name: str) -> str:
+    found = arm.updates.get(name)
+    return "–" if found is None else f"{found.hot_ratio * 100:.0f} % of {found.rows:,}"
+
+
+def _latencies(arms: dict[str, ArmWrites]) -> str:
+    requests = list(dict.fromkeys(name for arm in arms.values() for name in arm.latency_ms))
+    rows = [
+        row([("P50 / P95 of", escape(name), ""), *((escape(arm), _latency(arms[arm], name), "n") for arm in arms)])
+        for name in requests
+    ]
+    return table(["P50 / P95 of", *arms], rows) if rows else ""
+
+
+def _latency(arm: ArmWrites, request: str) -> str:
+    found = arm.latency_ms.get(request)
+    if not found:
+        return "–"
+    shown = " / ".join(wording.amount(found.get(name), "ms") for name in ("p50", "p95"))
+    change = arm.change.get(request, {}).get("p50")
+    return shown + (f" (P50 {wording.percent(change[1])} … {wording.percent(change[2])})" if change else "")
