@@ -72,8 +72,18 @@ async def test_request_is_refused_when_no_connection_comes_free(
             assert metrics.registry.get_sample_value("db_pool_in_use", {"service": "test"}) == 1
             with pytest.raises(DatabaseError, match="All 1 connections were busy"):
                 await database.fetch("one")
+            assert metrics.registry.get_sample_value("db_pool_refused_total", {"service": "test"}) == 1
         assert len(await database.fetch("one")) == 1
         assert metrics.registry.get_sample_value("db_pool_in_use", {"service": "test"}) == 0
+        assert metrics.registry.get_sample_value("db_pool_waiting", {"service": "test"}) == 0
+
+
+async def test_who_waits_for_a_connection_is_seen_waiting(postgres: Postgres) -> None:
+    async with opened(postgres.url, size=1) as (database, metrics), asyncio.TaskGroup() as group, database.session():
+        for _ in range(3):
+            group.create_task(database.fetch("one"))
+        await asyncio.sleep(0)
+        assert metrics.registry.get_sample_value("db_pool_waiting", {"service": "test"}) == 3
 
 
 @pytest.mark.parametrize("statement", ["nowhere", "end_backend"])

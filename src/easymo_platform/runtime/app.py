@@ -47,7 +47,7 @@ class Runtime:
     @classmethod
     def of(cls, service: str, settings: Settings, queries: Path) -> "Runtime":
         """The runtime of one process. Nothing is connected before the application starts."""
-        metrics = Metrics(service)
+        metrics = Metrics(service, settings.release)
         statements = read_statements(queries)
         database = Database(settings.database_url, settings.database_pool_size, service, statements, metrics)
         cache = CacheService(settings.redis_url if settings.redis_enabled else "null://")

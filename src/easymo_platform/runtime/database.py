@@ -72,10 +72,14 @@ class Database:
         self._metrics = metrics
         self._gate = asyncio.Semaphore(size)
         self._in_use = 0
+        self._waiting = 0
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         metrics.gauge("db_pool_size", "Connections this process may hold.").labels(service).set(size)
         in_use = metrics.gauge("db_pool_in_use", "Connections running a statement or a transaction.").labels(service)
         in_use.set_function(lambda: self._in_use)
+        waiting = metrics.gauge("db_pool_waiting", "Requests that wait for a connection.").labels(service)
+        waiting.set_function(lambda: self._waiting)
+        self._refused = metrics.counter("db_pool_refused_total", "Requests that waited in vain.").labels(service)
 
     async def open(self) -> None:
         """Connect. Raises :class:`DatabaseError` if Postgres cannot be reached or refuses us."""
@@ -144,13 +148,17 @@ class Database:
         if not self._gate.locked():
             await self._gate.acquire()
             return
+        self._waiting += 1
         try:
             async with asyncio.timeout(WAIT_FOR_CONNECTION_S):
                 await self._gate.acquire()
         except TimeoutError as error:
+            self._refused.inc()
             raise DatabaseError(
                 f"All {self._size} connections were busy for {WAIT_FOR_CONNECTION_S:g} s; the request was refused."
             ) from error
+        finally:
+            self._waiting -= 1
 
 
 async def _leave_as_is(_: object) -> None:

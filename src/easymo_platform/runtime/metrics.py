@@ -1,8 +1,8 @@
 """Prometheus metrics of a service. Names carry no prefix; every series has a ``service`` label."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.process_collector import ProcessCollector
+
+from easymo_platform.runtime.process import ProcessMetrics
 
 LATENCY_BUCKETS_S = (
     *(ms / 1000 for ms in (1, 5, 10, 25, 50, 75, 98, 150, 200, 250, 287, 300, 456, 500)),
@@ -25,11 +25,13 @@ class Metrics:
     Series are looked up once and kept: the label look-up of the client library costs more than the increment.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, release: str = "unreleased") -> None:
         self.service = service
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        self.registry.register(ProcessMetrics(service))
+        self.gauge("service_info", "1; which release of the service this process is.", "release").labels(
+            service, release
+        ).set(1)
         self._requests = self.counter("http_requests_total", "Requests answered.", "method", "route", "status_code")
         self._request_seconds = self.histogram(
             "http_request_duration_seconds", "Time to answer a request.", "method", "route", "status_code"

@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 8
     """Connections of this process. Over all replicas they must fit Postgres' ``max_connections``."""
     log_level: str = "info"
+    release: str = "unreleased"
+    """Which release this is: dashboards mark where it begins and compare it with the one before."""
     shutdown_delay_s: float = 0.0
     """How long it goes on serving after SIGTERM while readiness already says 503: until every proxy has noticed."""
     shutdown_grace_s: int = 20

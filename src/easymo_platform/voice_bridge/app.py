@@ -1,11 +1,13 @@
 """The application of voice-bridge, wired together."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from litestar import Litestar
 
 from easymo_platform.runtime.app import Runtime, create_app
+from easymo_platform.runtime.server import ServerWatch
 from easymo_platform.runtime.settings import read_settings
 from easymo_platform.voice_bridge.analytics import Analytics
 from easymo_platform.voice_bridge.analytics_api import ANALYTICS_ROUTES
@@ -31,4 +33,11 @@ def create(environ: Mapping[str, str]) -> Litestar:
     bridge = VoiceBridge(settings, store, Analytics(runtime.database), runtime.cache)
     live = runtime.metrics.gauge("voice_calls_live", "Calls pending, ringing or active, as of the last sweep.")
     sweeper = Sweeper(store, settings.voice_sweep_interval_s, live.labels(runtime.service))
-    return create_app(runtime, [*CALL_ROUTES, *ANALYTICS_ROUTES], bridge, sweeper.running)
+    watch = ServerWatch(runtime.database, runtime.metrics)
+
+    @asynccontextmanager
+    async def background() -> AsyncIterator[None]:
+        async with sweeper.running(), watch.running():
+            yield
+
+    return create_app(runtime, [*CALL_ROUTES, *ANALYTICS_ROUTES], bridge, background)

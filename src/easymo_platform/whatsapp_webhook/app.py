@@ -1,6 +1,7 @@
 """The application of whatsapp-webhook, wired together."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from litestar import Litestar
@@ -12,6 +13,7 @@ from easymo_platform.whatsapp_webhook.ingest import Ingest
 from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 from easymo_platform.whatsapp_webhook.store import MessageStore
+from easymo_platform.whatsapp_webhook.watch import QueueWatch
 
 QUERIES = Path(__file__).with_name("queries.sql")
 
@@ -27,4 +29,11 @@ def create(environ: Mapping[str, str]) -> Litestar:
     ack = metrics.histogram("webhook_ack_seconds", "From the request to its answer, when everything is stored.")
     store = MessageStore(runtime.database, messages)
     service = WhatsAppWebhook(settings, ingest, store, runtime.cache, ack.labels(runtime.service))
-    return create_app(runtime, ROUTES, service, ingest.running)
+    watch = QueueWatch(store, metrics)
+
+    @asynccontextmanager
+    async def background() -> AsyncIterator[None]:
+        async with ingest.running(), watch.running():
+            yield
+
+    return create_app(runtime, ROUTES, service, background)

@@ -1,18 +1,15 @@
-"""Background work on messages: answering what came in, sending what goes out, watching the queue."""
+"""Background work on messages: answering what came in, sending what goes out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import structlog
-from prometheus_client import Gauge
 
 from easymo_platform.runtime.app import Runtime
 from easymo_platform.runtime.client import Peer
-from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.whatsapp_webhook.answer import Answerer
 from easymo_platform.whatsapp_webhook.provider import provider_for
 from easymo_platform.whatsapp_webhook.pump import Pump
@@ -23,7 +20,6 @@ from easymo_platform.whatsapp_webhook.store import MessageStore
 
 CHANNEL = "whatsapp_work"
 LISTEN_CHECK_S = 5.0
-DEPTH_EVERY_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -31,11 +27,9 @@ _log = structlog.get_logger(__name__)
 class Worker:
     """One process's worth of work. Any number of them share the queue."""
 
-    def __init__(self, runtime: Runtime, settings: WhatsAppSettings, store: MessageStore, depth: Gauge) -> None:
+    def __init__(self, runtime: Runtime, settings: WhatsAppSettings, store: MessageStore) -> None:
         self._settings = settings
-        self._service = runtime.service
         self._store = store
-        self._depth = depth
         self._agent = Peer("agent-core", settings.agent_core_url, runtime.tokens, runtime.metrics)
         self._provider = provider_for(settings)
         simulated = settings.whatsapp_provider == "simulated"
@@ -58,7 +52,6 @@ class Worker:
             await stack.enter_async_context(self._sending.running())
             await stack.enter_async_context(self._answering.running())
             await stack.enter_async_context(in_background(self._listen_for_ever, "listen"))
-            await stack.enter_async_context(in_background(self._watch_depth, "queue-depth"))
             yield
 
     async def _claim_inbound(self, room: int) -> list[Any]:
@@ -84,18 +77,6 @@ class Worker:
                 finally:
                     await connection.close()
             await asyncio.sleep(1)
-
-    async def _watch_depth(self) -> None:
-        while True:
-            with suppress(DatabaseError):
-                depth = await self._store.queue_depth()
-                for queue in ("inbound", "outbound", "dead_letters"):
-                    self._depth.labels(self._service, queue).set(depth[queue])
-                oldest = depth["oldest_due"]
-                age_s = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
-                if age_s > 60:
-                    _log.warning("queue_is_late", oldest_due_s=round(age_s))
-            await asyncio.sleep(DEPTH_EVERY_S)
 
 
 @asynccontextmanager

@@ -18,6 +18,5 @@ def create(environ: Mapping[str, str]) -> Litestar:
     runtime = Runtime.of("whatsapp-worker", settings, QUERIES)
     metrics = runtime.metrics
     messages = metrics.counter("whatsapp_messages_total", "Messages that came to a status.", "direction", "status")
-    depth = metrics.gauge("webhook_queue_depth", "Messages that wait, and dead letters.", "queue")
-    worker = Worker(runtime, settings, MessageStore(runtime.database, messages), depth)
+    worker = Worker(runtime, settings, MessageStore(runtime.database, messages))
     return create_app(runtime, (), worker, worker.running)

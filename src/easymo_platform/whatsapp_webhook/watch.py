@@ -1,0 +1,61 @@
+"""What on-call looks at first: how many messages wait, for how long, and how many were given up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import structlog
+
+from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.metrics import Metrics
+from easymo_platform.whatsapp_webhook.store import MessageStore
+
+EVERY_S = 5.0
+LATE_S = 60
+
+_log = structlog.get_logger(__name__)
+
+
+class QueueWatch:
+    """Keeps the queue's gauges. Runs in the service, not in workers: the queue must be seen when no worker is left.
+
+    Every replica reports the same figures, which come from the database: the highest value is right.
+    """
+
+    def __init__(self, store: MessageStore, metrics: Metrics) -> None:
+        self._store = store
+        depth = metrics.gauge("webhook_queue_depth", "Messages that wait, and dead letters.", "queue")
+        self._depth = {queue: depth.labels(metrics.service, queue) for queue in ("inbound", "outbound", "dead_letters")}
+        age = metrics.gauge("webhook_queue_age_seconds", "How long ago the oldest message that is due came in.")
+        self._age = age.labels(metrics.service)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Looks at the queue in the background for the length of the block."""
+        task = asyncio.create_task(self._look_for_ever(), name="queue-watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def look(self) -> None:
+        """Set the gauges to what is so now. Raises DatabaseError when Postgres does not answer."""
+        waiting = await self._store.queue_depth()
+        for queue, depth in self._depth.items():
+            depth.set(waiting[queue])
+        oldest = waiting["oldest_due"]
+        age_s = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+        self._age.set(age_s)
+        if age_s > LATE_S:
+            _log.warning("queue_is_late", oldest_due_s=round(age_s))
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except DatabaseError as error:
+                _log.warning("queue_not_seen", problem=str(error))
+            await asyncio.sleep(EVERY_S)
