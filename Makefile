@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs bench-cache bench-hpa bench-render bench-ingest bench-advise campaigns lock clean
+.PHONY: help install prove test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: install ## fill README.md and docs/performance.md from the accepted verdic
 bench-cache: $(BENCH)/.ready ## easymo.cache beside its peers, on an idle machine (evidence/cache/)
 	$(BENCH)/bin/python -m benchmarks.cache --out evidence/cache
 
+bench-load: $(BENCH)/.ready ## easymo load beside its peers, on an idle machine (evidence/load/)
+	$(BENCH)/bin/python -m benchmarks.load --out evidence/load
+
 bench-hpa: install ## the four policies simulated, and the simulator's speed (evidence/hpa/)
 	$(BIN)/python -m benchmarks.hpa
 
@@ -77,10 +80,12 @@ $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
 
-lock: install ## compile both lock files again (pyproject.toml, benchmarks/requirements.in)
+lock: install ## compile the lock files again (pyproject.toml, benchmarks/requirements.in, those of the images)
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
+	$(COMPILE) pyproject.toml --extra services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra services --extra video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
 	rm -rf $(VENV) $(BENCH) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -171,8 +171,11 @@ def test_an_overlay_renders_into_its_namespace_with_a_fixed_image(kubectl: str, 
     documents = render(kubectl, overlay)
     assert {document.content["metadata"]["namespace"] for document in documents} == {overlay}
     images = {c["image"] for w in workloads(documents) for c in w.containers if w.name != "redis"}
-    assert len(images) == 1
-    assert re.fullmatch(r"registry\.example\.com/easymo-platform:\d+\.\d+\.\d+", images.pop())
+    names = {
+        parts[1] for image in images if (parts := re.fullmatch(r"registry\.example\.com/(.+):\d+\.\d+\.\d+", image))
+    }
+    assert names == {"easymo-platform", "easymo-video"}
+    assert len(images) == 2
     findings, _ = check(documents, SETTINGS)
     assert [f for f in findings if f.severity == "error"] == []
 

@@ -163,7 +163,12 @@ def main(arguments: list[str]) -> int:
         epilog="Example: DATABASE_URL=postgresql://localhost/easymo python -m easymo_platform serve voice-bridge",
     )
     parser.add_argument("name", choices=SERVICES, metavar="NAME", help=", ".join(SERVICES))
-    parser.add_argument("--port", type=int, help="default: the service's usual port; 0 takes a free one")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=os.environ.get("PORT"),
+        help="default: $PORT, or the service's usual port; 0 takes a free one",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
