@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns lock clean
+.PHONY: help install prove test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ campaigns: install ## kill -9 at random moments, full form: index builds, render
 	$(BIN)/python -m tests.indexes.writers --out evidence/indexes
 	$(BIN)/python -m tests.video_orchestrator.campaign --kills 30 --seed $(SEED)
 	$(BIN)/python -m tests.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
+
+rolling: install ## every process of every service restarted behind haproxy at 200 requests/s: none may fail
+	$(BIN)/python -m tests.drills.rolling --rate 200 --out evidence/operations
 
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
