@@ -5,7 +5,7 @@ from itertools import product
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from easymo.proof import comparison
@@ -78,3 +78,32 @@ def test_sign_flip_p_is_the_share_of_patterns_that_reach_what_was_seen(values: l
     ]
     share = sum(total >= abs(sum(values)) for total in totals) / len(totals)
     assert comparison.sign_flip_p([float(v) for v in values]) == pytest.approx(share)
+
+
+def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_side_is_noisier_and_longer() -> None:
+    rng = Random(7)
+    trials, covered = 2000, 0
+    for _ in range(trials):
+        before = [math.exp(rng.gauss(0, 0.1)) for _ in range(20)]
+        after = [0.8 * math.exp(rng.gauss(0, 0.4)) for _ in range(6)]
+        estimate = comparison.unpaired_change(before, after)
+        covered += estimate.lo <= -0.2 <= estimate.hi
+    assert 0.93 <= covered / trials <= 0.97
+
+
+def test_pairs_tell_more_than_unpaired_rounds_when_the_machine_drifts() -> None:
+    drift = [1.0, 1.4, 1.9, 2.5, 3.1]
+    before, after = [10 * d for d in drift], [8 * d * (1 + 0.01 * n) for n, d in enumerate(drift)]
+    paired, unpaired = comparison.relative_change(before, after), comparison.unpaired_change(before, after)
+    assert paired.value == pytest.approx(unpaired.value)
+    assert paired.hi < 0 < unpaired.hi
+
+
+@given(st.lists(st.floats(1, 100), min_size=2, max_size=8), st.lists(st.floats(1, 100), min_size=2, max_size=8))
+def test_an_unpaired_p_below_five_percent_is_the_same_as_an_interval_without_no_change(
+    before: list[float], after: list[float]
+) -> None:
+    assume(max(before) / min(before) > 1.01)
+    interval = comparison.unpaired_change(before, after)
+    p = comparison.unpaired_p(before, after, 0.0)
+    assert (not interval.lo <= 0 <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)

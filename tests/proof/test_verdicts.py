@@ -126,6 +126,21 @@ def test_error_levels_need_every_stress_round_to_agree(make_round: MakeRound, er
     assert verdict.before == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("errors", "decision"), [([0, 0, 4], "kept"), ([0, 40, 0], "inconclusive"), ([40] * 3, "broken")]
+)
+def test_an_error_ratio_without_a_rate_is_that_of_the_comparison(
+    make_round: MakeRound, errors: list[int], decision: str
+) -> None:
+    measured = Measurements()
+    for pair, count in enumerate(errors):
+        measured.rounds.append(make_round("none", pair=pair))
+        measured.rounds.append(make_round("both", pair=pair, errors=count))
+    measured.rounds.append(make_round("both", "stress", errors=2000))
+    [verdict] = judge([promise("error_ratio", kind="level", at_most=0.01)], measured, "none", "both")
+    assert (verdict.verdict, verdict.reason) == (decision, "3 compare rounds of each arm")
+
+
 def test_a_server_that_cannot_count_statements_leaves_the_promise_undecided(make_round: MakeRound) -> None:
     measured = pairs(make_round, [10, 11, 10], [5, 5, 6], statements=None)
     [verdict] = judge([promise("db_statements_per_request", at_most=-0.5)], measured, "none", "both")

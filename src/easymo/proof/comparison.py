@@ -8,7 +8,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import fmean, stdev, variance
 
 from msgspec import Struct
 
@@ -79,6 +79,31 @@ def p_against(values: Sequence[float], reference: float) -> float:
     if spread == 0:
         return 0.0 if fmean(values) != reference else 1.0
     return 2 * (1 - t_cdf(abs(fmean(values) - reference) / spread, len(values) - 1))
+
+
+def unpaired_change(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """``after / before - 1`` of two sets of positive values that nothing pairs: Welch's t-interval of the logs."""
+    difference, error, degrees = _welch(before, after)
+    half = t_quantile(confidence, degrees) * error
+    return Estimate(math.expm1(difference), math.expm1(difference - half), math.expm1(difference + half))
+
+
+def unpaired_p(before: Sequence[float], after: Sequence[float], change: float) -> float:
+    """Two-sided p of Welch's t-test that ``after / before - 1`` is ``change``."""
+    difference, error, degrees = _welch(before, after)
+    distance = abs(difference - math.log1p(change))
+    if error == 0:
+        return 0.0 if distance else 1.0
+    return 2 * (1 - t_cdf(distance / error, degrees))
+
+
+def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[float, float, int]:
+    """Difference of the mean logs, its standard error, and Satterthwaite's degrees of freedom, rounded down."""
+    logs = [[math.log(value) for value in side] for side in (before, after)]
+    parts = [variance(side) / len(side) for side in logs]
+    weights = sum(part**2 / (len(side) - 1) for part, side in zip(parts, logs, strict=True))
+    degrees = int(sum(parts) ** 2 / weights) if weights else min(map(len, logs)) - 1
+    return fmean(logs[1]) - fmean(logs[0]), math.sqrt(sum(parts)), degrees
 
 
 def sign_flip_p(values: Sequence[float]) -> float:

@@ -20,5 +20,11 @@ class AcceptanceError(ProofError):
         super().__init__(f"{where}: {problem}" + (f" Allowed here: {allowed}." if allowed else ""))
 
 
+class CannotCompare(ProofError):
+    """What was named cannot be compared in the way that was asked for."""
+
+    exit_code = 2
+
+
 class RunVoid(ProofError):
     """The run was started but its numbers cannot be trusted or could not be finished."""

@@ -35,12 +35,12 @@ def conclude(
         machine=describe_machine(*findings.versions),
         scale=Scale(scale, acceptance.system.seed, findings.rows),
         baseline_indexes=findings.baseline_indexes,
-        arms={arm: _arm(measured, arm, findings.rate_rps) for arm in findings.arms},
+        arms={arm: arm_result(measured, arm, findings.rate_rps) for arm in findings.arms},
         promises=promises,
         rollback=findings.rollback,
         system=acceptance.system.name,
         applied=findings.applied.get(TREATED),
-        aa=_aa(measured),
+        aa=aa_intervals(measured, BASELINE),
         attribution=_attribution(measured, findings.arms),
         notes=_notes(findings),
         seconds=seconds,
@@ -65,7 +65,8 @@ def _cold(measured: Measurements, promises: list[Promise], lengths: Lengths) -> 
     return Cold(lengths.cold_pairs, lengths.round_s, latency, changes)
 
 
-def _arm(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
+def arm_result(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
+    """One arm over its rounds, of which the comparison's were played at ``rate_rps``."""
     rounds = measured.of(name, "compare")
     capacity = measured.capacity.get(name)
     total = add(r.load.latency_ms for r in rounds)
@@ -111,8 +112,9 @@ def _statuses(rounds: list[Round]) -> dict[str, int]:
     return total
 
 
-def _aa(measured: Measurements) -> dict[str, list[float]]:
-    found = {metric: verdicts.aa_interval(measured, BASELINE, metric) for metric in ("latency_p50", "latency_p95")}
+def aa_intervals(measured: Measurements, arm: str) -> dict[str, list[float]]:
+    """Interval of the arm against itself, per metric."""
+    found = {metric: verdicts.aa_interval(measured, arm, metric) for metric in ("latency_p50", "latency_p95")}
     return {metric: [estimate.lo, estimate.hi] for metric, estimate in found.items() if estimate is not None}
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 DELTA = 0.05
 
 LATENCY = re.compile(r"latency_(p50|p95|p99)(?::(.+))?$")
-ERROR_RATIO = re.compile(r"error_ratio@(\d+)$")
+ERROR_RATIO = re.compile(r"error_ratio(?:@(\d+))?$")
 UNITS = {
     "capacity_rps": "requests/s",
     "db_statements_per_request": "statements/request",
@@ -20,9 +20,8 @@ UNITS = {
     "rss_bytes": "bytes",
     "db_connections": "connections",
 }
-METRICS = "latency_p50, latency_p95, latency_p99 (of one request: latency_p50:NAME), error_ratio@RATE, " + ", ".join(
-    UNITS
-)
+METRICS = "latency_p50, latency_p95, latency_p99 (of one request: latency_p50:NAME), error_ratio, error_ratio@RATE, "
+METRICS += ", ".join(UNITS)
 
 
 class Promise(Struct, frozen=True, forbid_unknown_fields=True):

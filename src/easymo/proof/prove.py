@@ -41,7 +41,7 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
     """
     acceptance = read_acceptance(acceptance_file)
     root = acceptance_file.resolve().parent
-    folder = _new_folder(out, root)
+    folder = new_folder(out, root)
     size = scale or acceptance.system.scale
     lengths = lengths_of(acceptance, mode)
     experiment = Experiment(acceptance, root, folder, scale=size, lengths=lengths, mode=mode)
@@ -62,7 +62,8 @@ def write_evidence(result: VerdictFile, folder: Path) -> None:
     (folder / "report.html").write_text(report.render_report(result), encoding="utf-8")
 
 
-def _new_folder(out: Path | None, root: Path) -> Path:
+def new_folder(out: Path | None, root: Path) -> Path:
+    """The run's folder, made: ``out``, or one named by the time below ``root``."""
     folder = out or root / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     try:
         folder.mkdir(parents=True, exist_ok=False)

@@ -69,7 +69,8 @@ def judge(
         if promise.metric == "capacity_rps":
             verdicts.append(_capacity(promise, measured, before, after))
         elif rate := ERROR_RATIO.match(promise.metric):
-            verdicts.append(_errors(promise, measured, before, after, float(rate[1])))
+            at_rps = float(rate[1]) if rate[1] else None
+            verdicts.append(_errors(promise, measured, before, after, at_rps))
         else:
             verdicts.append(_paired(promise, measured, before, after, confidence))
     return _with_holm(verdicts, 1 - confidence)
@@ -82,7 +83,7 @@ def is_paired(promise: Promise) -> bool:
 
 def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | None:
     """Change between two sets of rounds of the *same* arm: what the machine's noise alone can do to ``metric``."""
-    first, second = (_values(measured.of(arm, phase), metric) for phase in AA_PHASES)
+    first, second = (values_of(measured.of(arm, phase), metric) for phase in AA_PHASES)
     if first is None or second is None or len(first) < 2 or len(first) != len(second):
         return None
     return comparison.relative_change(first, second)
@@ -93,7 +94,7 @@ def change_between(
 ) -> Estimate | None:
     """Change of ``metric`` from one arm to another over their common pairs, promised or not; None without them."""
     pairs = _complete_pairs(measured, before, after, phase)
-    first, second = (_values([pair[side] for pair in pairs], metric) for side in (0, 1))
+    first, second = (values_of([pair[side] for pair in pairs], metric) for side in (0, 1))
     if first is None or second is None or len(first) < 2:
         return None
     return comparison.relative_change(first, second)
@@ -110,7 +111,8 @@ def _value(round_: Round, metric: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _values(rounds: list[Round], metric: str) -> list[float] | None:
+def values_of(rounds: list[Round], metric: str) -> list[float] | None:
+    """The metric of each round, all above 0; None where a round has none (or too few requests for it)."""
     values = [_value(r, metric) for r in rounds]
     return None if any(v is None or not 0 < v < math.inf for v in values) else [v for v in values if v is not None]
 
@@ -156,9 +158,9 @@ def _paired(promise: Promise, measured: Measurements, before: str, after: str, c
     pairs = _complete_pairs(measured, before, after)
     if len(pairs) < 2:
         return _undecided(promise, "fewer than two complete pairs of rounds")
-    first, second = (_values([pair[side] for pair in pairs], promise.metric) for side in (0, 1))
+    first, second = (values_of([pair[side] for pair in pairs], promise.metric) for side in (0, 1))
     if first is None or second is None:
-        return _undecided(promise, _why_no_value(promise, [r for pair in pairs for r in pair]))
+        return _undecided(promise, why_no_value(promise, [r for pair in pairs for r in pair]))
     change = comparison.relative_change(first, second)
     levels = [comparison.geometric_level(side) for side in (first, second)]
     if promise.kind == "change":
@@ -189,7 +191,8 @@ def _complete_pairs(
     return [(firsts[pair], seconds[pair]) for pair in sorted(firsts.keys() & seconds.keys())]
 
 
-def _why_no_value(promise: Promise, rounds: list[Round]) -> str:
+def why_no_value(promise: Promise, rounds: list[Round]) -> str:
+    """Why :func:`values_of` gave none of the promise's metric."""
     if latency := LATENCY.match(promise.metric):
         percentile, request = latency[1], latency[2]
         fewest = min(r.requests(request) for r in rounds)
@@ -231,10 +234,13 @@ def _capacity(promise: Promise, measured: Measurements, before: str, after: str)
     return _verdict(promise, first.held_rps, second.held_rps, change.value, interval, decide(promise, interval), reason)
 
 
-def _errors(promise: Promise, measured: Measurements, before: str, after: str, rate: float) -> Verdict:
-    first, second = (measured.of(arm, "stress", rate) for arm in (before, after))
+def _errors(promise: Promise, measured: Measurements, before: str, after: str, rate: float | None) -> Verdict:
+    """Errors of the stress rounds at ``rate``, or without one those of the comparison's rounds."""
+    phase: Phase = "compare" if rate is None else "stress"
+    first, second = (measured.of(arm, phase, rate) for arm in (before, after))
     if not first or not second:
-        return _undecided(promise, f"no stress round at {rate:g} requests/s that counts")
+        at = "" if rate is None else f" at {rate:g} requests/s"
+        return _undecided(promise, f"no {phase} round{at} that counts")
     ratios = [[r.load.error_ratio for r in rounds] for rounds in (first, second)]
     means = [sum(side) / len(side) for side in ratios]
     change = means[1] / means[0] - 1 if means[0] else None
@@ -245,5 +251,5 @@ def _errors(promise: Promise, measured: Measurements, before: str, after: str, r
         interval = Estimate(change, min(changes), max(changes))
     else:
         interval = Estimate(means[1], min(ratios[1]), max(ratios[1]))
-    reason = f"{len(second)} stress round{'s' if len(second) > 1 else ''} of each arm"
+    reason = f"{len(second)} {phase} round{'s' if len(second) > 1 else ''} of each arm"
     return _verdict(promise, means[0], means[1], change, interval, decide(promise, interval), reason)

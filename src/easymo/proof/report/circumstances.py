@@ -46,6 +46,9 @@ def circumstances(result: VerdictFile) -> str:
         "notes": " ".join(result.notes) or "none",
         "repeat": "easymo prove",
     }
+    if result.compared != "treatments":
+        facts |= {"repeat": f"easymo prove --before … --after …, with the same {result.compared}"}
+        del facts["commit"], facts["data"]  # of neither side anything is known but what it answers
     rows = [row([("", escape(name), ""), ("", escape(value), "")]) for name, value in facts.items()]
     if result.compared != "treatments":
         return f"<h2>Circumstances</h2>{table(['', ''], rows)}"
