@@ -20,7 +20,9 @@ figure { margin: 1rem 0; } figcaption { font-weight: 600; } .dim { color: var(--
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1rem; padding: 0; margin: .25rem 0;
   font-size: .875rem; } .legend svg { width: 1.5rem; height: .5rem; margin-right: .4rem; }
 .chart { display: block; width: 100%; height: auto; } .chart text { fill: var(--dim); font-size: 13px; }
-.chart .end { text-anchor: end; } .grid { stroke: var(--line); fill: none; } .line { fill: none; stroke-width: 2; }
+.chart .end { text-anchor: end; }
+.chart .unit { paint-order: stroke; stroke: var(--paper); stroke-width: 5px; }
+.grid { stroke: var(--line); fill: none; } .line { fill: none; stroke-width: 2; }
 .area.demand { fill: var(--demand); fill-opacity: .15; stroke: none; } .line.demand { stroke: var(--demand); }
 .line.capacity { stroke: var(--capacity); stroke-dasharray: 7 3; } .line.other { stroke: var(--other);
   stroke-dasharray: 2 3; }
@@ -36,7 +38,7 @@ figure { margin: 1rem 0; } figcaption { font-weight: 600; } .dim { color: var(--
 @media (max-width: 40rem) { .chart text { font-size: 22px; } thead { display: none; } table, tbody { display: block; }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
-  td::before { content: attr(data-name); color: var(--dim); } td:first-child { font-weight: 600; } }
+  td::before { content: attr(data-name); color: var(--dim); text-align: left; } td:first-child { font-weight: 600; } }
 @media print { :root { color-scheme: light; } body { max-width: none; } figure, tr { break-inside: avoid; }
   h2 { break-after: avoid; } }
 """

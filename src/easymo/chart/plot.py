@@ -9,7 +9,11 @@ from msgspec import Struct
 
 from easymo.chart.line import tidy_step
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 88, 24, 18, 56
+WIDTH, LEFT, RIGHT, TOP = 720, 88, 24, 18
+#: Width of a letter at the size that a phone needs (:mod:`easymo.chart.page`).
+LETTER_PX = 13
+#: Below the plane: the marks of the axis, and its label where it has one.
+MARKS_PX, LABEL_PX = 30, 28
 MARK = 5
 Drawn = Literal["curve", "dotted", "held", "failed", "bars", "whiskers"]
 
@@ -52,13 +56,14 @@ def linear_axis(label: str, highest: float, steps: int = 4) -> Axis:
 
 
 def log_axis(label: str, lowest: float, highest: float) -> Axis:
-    """Decades around ``lowest`` and ``highest`` (both above 0), with 2 and 5 marked where there are few decades."""
-    first, last = floor(log10(lowest) + 1e-9), ceil(log10(max(highest, lowest * 1.01)) - 1e-9)
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
-    values = [f * 10.0**e for e in range(first, last + 1) for f in factors]
-    low = max((v for v in values if v <= lowest), default=10.0**first)
-    high = min((v for v in values if v >= highest), default=10.0**last)
-    return Axis(label, low, high, [(v, f"{v:,.6g}") for v in values if low <= v <= high], log=True)
+    """From a round number below ``lowest`` (above 0) to one above ``highest``; decades, or 1, 2 and 5, are marked."""
+    first, last = floor(log10(lowest)), ceil(log10(max(highest, lowest * 1.01)))
+    values = [float(f"{factor}e{decade}") for decade in range(first, last + 1) for factor in (1, 2, 5)]
+    low = max(v for v in values if v <= lowest)
+    high = min(v for v in values if v >= highest and v > low)
+    few = high / low <= 50
+    ticks = [(v, f"{v:,.6g}") for v in values if low <= v <= high and (few or f"{v:e}".startswith("1"))]
+    return Axis(label, low, high, ticks, log=True)
 
 
 def plot(
@@ -96,27 +101,31 @@ class _Area:
 
     def __init__(self, x: Axis, y: Axis, height: int) -> None:
         self._x, self._y, self._height = x, y, height
+        self._left = max(LEFT, 8 + LETTER_PX * max((len(label) for _, label in y.ticks), default=0))
+        self._bottom = height - MARKS_PX - (LABEL_PX if x.label else 0)
 
     def left(self, value: float) -> float:
-        return round(LEFT + self._x.at(value) * (WIDTH - LEFT - RIGHT), 1)
+        return round(self._left + self._x.at(value) * (WIDTH - self._left - RIGHT), 1)
 
     def top(self, value: float) -> float:
-        return round(self._height - BOTTOM - self._y.at(value) * (self._height - TOP - BOTTOM), 1)
+        return round(self._bottom - self._y.at(value) * (self._bottom - TOP), 1)
 
     def grid(self) -> str:
-        bottom, right = self._height - BOTTOM, WIDTH - RIGHT
+        bottom, right = self._bottom, WIDTH - RIGHT
         parts = []
         for value, label in self._y.ticks:
             y = self.top(value)
-            parts.append(f'<path class="grid" d="M{LEFT} {y:g}H{right}"/>')
-            parts.append(f'<text x="{LEFT - 8}" y="{y:g}" dy=".35em" class="end">{escape(label)}</text>')
+            parts.append(f'<path class="grid" d="M{self._left} {y:g}H{right}"/>')
+            parts.append(f'<text x="{self._left - 8}" y="{y:g}" dy=".35em" class="end">{escape(label)}</text>')
         for value, label in self._x.ticks:
             x = self.left(value)
             anchor = ' class="end"' if x > WIDTH - 40 else ' class="middle"'
             parts.append(f'<path class="grid" d="M{x:g} {TOP}V{bottom}"/>')
             parts.append(f'<text x="{x:g}" y="{bottom + 20}"{anchor}>{escape(label)}</text>')
-        parts.append(f'<text x="{right}" y="{self._height - 8}" class="end unit">{escape(self._x.label)}</text>')
-        parts.append(f'<text x="{LEFT + 6}" y="{TOP + 13}" class="unit">{escape(self._y.label)}</text>')
+        if self._x.label:
+            parts.append(f'<text x="{right}" y="{self._height - 8}" class="end">{escape(self._x.label)}</text>')
+        if self._y.label:
+            parts.append(f'<text x="{self._left + 6}" y="{TOP + 13}" class="unit">{escape(self._y.label)}</text>')
         return "".join(parts)
 
     def draw(self, one: Series) -> str:

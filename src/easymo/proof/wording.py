@@ -23,7 +23,10 @@ def percent(change: float | None) -> str:
     """A change as a signed percentage; large growth as a factor."""
     if change is None:
         return "–"
-    return f"×{change + 1:.1f}" if change >= 2 else f"{change * 100:+.0f} %".replace("-", "−")
+    if change >= 2:
+        return f"×{change + 1:.1f}"
+    digits = 1 if -1 < change < -0.985 else 0  # what is left of a hundred percent is what a reader looks for there
+    return f"{change * 100:+.{digits}f} %".replace("-", "−")
 
 
 def interval(verdict: Verdict) -> str:

@@ -1,29 +1,44 @@
 """One self-contained ``report.html``: no network, no script, readable on a phone, dark and light."""
 
-from html import escape
+from collections.abc import Sequence
 
+from easymo.chart import page
+from easymo.proof.measurement import Round
 from easymo.proof.report import circumstances, verdicts
+from easymo.proof.report.attribution import attribution
+from easymo.proof.report.autoscaling import autoscaling
+from easymo.proof.report.break_even import break_even
+from easymo.proof.report.caching import caching
+from easymo.proof.report.capacity import capacity
+from easymo.proof.report.cold import cold
+from easymo.proof.report.curves import curves
+from easymo.proof.report.indexes import indexes
 from easymo.proof.report.parts import STYLE
+from easymo.proof.report.timeline import timeline
+from easymo.proof.report.write_cost import write_cost
 from easymo.proof.verdict_file import VerdictFile
 
 __all__ = ["render_report"]
 
 
-def render_report(result: VerdictFile) -> str:
-    """The page for ``result``."""
+def render_report(result: VerdictFile, rounds: Sequence[Round] = ()) -> str:
+    """The page for ``result``; the raw ``rounds`` of the run give it percentile curves and a timeline."""
     quick = "<p><strong>A quick run is a smoke test: its numbers decide nothing.</strong></p>"
-    note = quick if result.mode == "quick" else ""
-    heading = f"{escape(result.system)}: what was promised, what was measured"
     sections = [
+        quick if result.mode == "quick" else "",
         verdicts.verdicts(result),
         verdicts.arms(result),
-        verdicts.attribution(result),
+        curves(result, rounds),
+        capacity(result),
+        timeline(result, rounds),
+        attribution(result),
+        break_even(result),
+        autoscaling(result),
+        indexes(result),
+        write_cost(result),
+        caching(result),
+        cold(result),
         circumstances.applied(result),
         circumstances.circumstances(result),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(result.system)}: before and after</title><style>{STYLE}</style></head><body>"
-        f"<h1>{heading}</h1>{note}{''.join(sections)}</body></html>\n"
-    )
+    return page(f"{result.system}: what was promised, what was measured", sections, STYLE)

@@ -1,29 +1,34 @@
 """What every section of the report is made of: the style sheet and tables whose rows become cards on a phone."""
 
+from collections.abc import Sequence
 from html import escape
 
+#: Beside the style sheet of every page with charts.
 STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --dim: #57606a;
-  --kept: #116329; --broken: #a40e26; --inconclusive: #7d4e00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --line: #30363d; --dim: #9198a1;
+:root { --kept: #116329; --broken: #a40e26; --inconclusive: #7d4e00; }
+@media screen and (prefers-color-scheme: dark) { :root {
   --kept: #56d364; --broken: #ff7b72; --inconclusive: #e3b341; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
-  max-width: 64rem; padding: 1rem; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .5rem; vertical-align: top;
-  border-bottom: 1px solid var(--line); } .n { text-align: right; } td.n { white-space: nowrap; }
+body { max-width: 64rem; } .n { white-space: nowrap; } th.n { white-space: normal; }
 .kept { color: var(--kept); } .broken { color: var(--broken); } .inconclusive { color: var(--inconclusive); }
-.kept, .broken, .inconclusive { font-weight: 600; } .dim { color: var(--dim); font-size: .875rem; }
-code { font-size: .875rem; overflow-wrap: anywhere; }
-@media (max-width: 40rem) { thead { display: none; } table, tbody { display: block; }
-  tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td { display: flex; justify-content: space-between; gap: 1rem; border: 0; overflow-wrap: anywhere;
-    padding: .15rem 0; }
-  td::before { content: attr(data-name); color: var(--dim); }
-  td.n { white-space: normal; text-align: right; }
-  td:first-child { display: block; font-weight: 600; } td:first-child::before { content: none; }
+.kept, .broken, .inconclusive, .simulated { font-weight: 600; } code { font-size: .875rem; overflow-wrap: anywhere; }
+.simulated { border: 1px solid; border-radius: .25rem; padding: .1rem .4rem; font-size: .875rem; }
+figure.small { margin: .25rem 0; } figure.small figcaption { font-weight: 400; font-size: .875rem; }
+@media (max-width: 40rem) { td.n { white-space: normal; text-align: right; }
+  td:first-child { display: block; } td:first-child::before { content: none; }
   td:first-child .dim { font-weight: 400; } }
 """
+
+
+def section(title: str, *parts: str) -> str:
+    """A headed section of HTML ``parts``; nothing where there is none of them."""
+    body = "".join(parts)
+    return f"<h2>{escape(title)}</h2>{body}" if body else ""
+
+
+def look(arms: Sequence[str], arm: str) -> int:
+    """The colour of an arm: the baseline's and that of the arm with every treatment are the same on every page."""
+    place = list(arms).index(arm)
+    return 0 if place == 0 else 3 if place == len(arms) - 1 else 1 + (place - 1) % 2
 
 
 def row(cells: list[tuple[str, str, str]]) -> str:

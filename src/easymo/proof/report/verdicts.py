@@ -42,16 +42,3 @@ def arms(result: VerdictFile) -> str:
         rows.append(row(cells))
     head = ["arm", "capacity", "P50 / P95 / P99", "errors under stress", "statements per request", "CPU", "connections"]
     return f"<h2>Arms</h2>{table(head, rows)}"
-
-
-def attribution(result: VerdictFile) -> str:
-    """What each treatment brought; nothing where only one arm was treated, for then the verdicts say it."""
-    if len(result.attribution) < 2:
-        return ""
-    metrics = list(dict.fromkeys(metric for changes in result.attribution.values() for metric in changes))
-    rows = []
-    for arm, changes in result.attribution.items():
-        shown = {metric: " / ".join(map(wording.percent, estimate)) for metric, estimate in changes.items()}
-        rows.append(row([("arm", escape(arm), ""), *((m, shown.get(m, "–"), "n") for m in metrics)]))
-    shown_table = table(["arm", *metrics], rows)
-    return f"<h2>Each treatment alone, and all together</h2><p>Change / its 95 % interval.</p>{shown_table}"
