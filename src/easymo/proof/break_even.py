@@ -87,30 +87,30 @@ class _Size:
 
     async def _capacities(self, arms: list[Arm], progress: StepProgress) -> dict[str, ArmCapacity]:
         limits = self._acceptance.capacity
-        player = self._player(None)
-        await player.warm(arms, limits.start_rps / 2, self._lengths.warm_s)
         start = limits.start_rps
-        for arm in arms:
-            held = await find_capacity(
-                player,
-                arm,
-                limits,
-                start,
-                step_s=self._lengths.step_s,
-                resolution=RESOLUTION,
-                note=progress.note,
-            )
-            if held <= 0:
-                break
-            start = 2 * held
+        async with self._player(None) as player:
+            await player.warm(arms, limits.start_rps / 2, self._lengths.warm_s)
+            for arm in arms:
+                held = await find_capacity(
+                    player,
+                    arm,
+                    limits,
+                    start,
+                    step_s=self._lengths.step_s,
+                    resolution=RESOLUTION,
+                    note=progress.note,
+                )
+                if held <= 0:
+                    break
+                start = 2 * held
         return player.measured.capacity
 
     async def _cell(
         self, arms: list[Arm], setting: float, rate_rps: float, rows: dict[str, int], capacity: dict[str, ArmCapacity]
     ) -> GridCell:
-        player = self._player(setting)
-        await player.warm(arms, rate_rps, self._lengths.warm_s)
-        await player.play_blocks(arms, range(self._grid.pairs), rate_rps, self._grid.round_s)
+        async with self._player(setting) as player:
+            await player.warm(arms, rate_rps, self._lengths.warm_s)
+            await player.play_blocks(arms, range(self._grid.pairs), rate_rps, self._grid.round_s)
         measured = player.measured
         measured.capacity = capacity
         rounds = [r for arm in arms for r in measured.of(arm.name, "compare")]

@@ -66,7 +66,7 @@ class Experiment:
             player = Player(self._acceptance, self._root, environment, testbed, self._folder / "rounds.jsonl")
             self.findings.measured = player.measured
             arms = [Arm(name, given, self._acceptance, testbed) for name, given in self._treatments.items()]
-            async with contextlib.AsyncExitStack() as running:
+            async with player, contextlib.AsyncExitStack() as running:
                 for arm in arms:
                     arm.prepare(self._acceptance, self._root, self._folder / "logs")
                     await running.enter_async_context(arm.system)

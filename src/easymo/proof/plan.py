@@ -66,9 +66,9 @@ def lengths_of(acceptance: Acceptance, mode: Mode) -> Lengths:
 
 def plan_of(lengths: Lengths, acceptance: Acceptance, arms: int, grid: Grid | None) -> Plan:
     """Steps with the seconds they are expected to take, for the progress line; ``grid`` when there is one to play."""
-    between_s = acceptance.load.warm_up_s + 0.5
+    between_s = acceptance.load.warm_up_s + 0.2
     round_s = lengths.round_s + between_s
-    step_s = lengths.step_s + acceptance.load.warm_up_s + 1.2
+    step_s = lengths.step_s + between_s + 0.7
     treated = arms - 1
     second_look = ("before against after, second look", arms * lengths.pairs * round_s)
     cold = (COLD_STEP, 2 * lengths.cold_pairs * round_s)

@@ -30,6 +30,7 @@ class StepProgress:
             self._task = self._bar.add_task("starting", total=self._total_s, left="")
 
     def __enter__(self) -> "StepProgress":
+        self._line(f"{len(self._plan)} steps, {_about(self._total_s)} in all. Ctrl-C stops it and leaves nothing.")
         if self._bar is not None:
             self._bar.start()
         return self
@@ -57,7 +58,7 @@ class StepProgress:
     def _announce(self, name: str) -> None:
         names = [step for step, _ in self._plan]
         left_s = sum(seconds for _, seconds in self._plan[names.index(name) :])
-        left = f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"
+        left = f"{_about(left_s)} left"
         if self._bar is None or self._task is None:
             self._line(f"{name} … ({left})")
         else:
@@ -65,3 +66,7 @@ class StepProgress:
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _about(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"

@@ -1,22 +1,18 @@
-"""Plays the scenario against one arm, in a process of its own, while the arm's use of the machine is sampled."""
+"""Plays the scenario against one arm, while the arm's use of the machine is sampled."""
 
-import asyncio
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from easymo.load.errors import ScenarioError
 from easymo.load.job import Job
-from easymo.load.result import LoadResult
 from easymo.load.schedule import Stage
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import Arm
-from easymo.proof.errors import AcceptanceError, RunVoid
+from easymo.proof.errors import ProofError
+from easymo.proof.generator import WarmGenerator
 from easymo.proof.measurement import AA_PHASES, Measurements, Phase, Round
-from easymo.proof.processes import base_environment, die_with_parent, fill
+from easymo.proof.processes import fill
 from easymo.proof.sampling import Sampler
 from easymo.proof.testbed import Testbed
 
@@ -36,7 +32,8 @@ def scenario_environment(acceptance: Acceptance, scale: str, repeat_read: float 
 
 
 class Player:
-    """Plays rounds; every one is kept in ``measured`` and appended to ``file`` (one JSON object a line) at once.
+    """Plays rounds; every one is kept in ``measured`` and appended to ``file`` (one JSON object a line) at once. An
+    async context manager: its load generator lives as long.
 
     ``salt`` sets this player's tokens apart from those of other players on the same databases.
     """
@@ -50,10 +47,17 @@ class Player:
         file: Path,
         salt: str = "",
     ) -> None:
-        self._acceptance, self._root, self._testbed = acceptance, root, testbed
-        self._environment, self._file, self._salt = dict(environment), file, salt
+        self._acceptance, self._testbed, self._file, self._salt = acceptance, testbed, file, salt
+        log = file.parent / "logs" / "load-generator.log"
+        self._generator = WarmGenerator(acceptance.load.scenario, root, environment, log)
         self._played = 0
         self.measured = Measurements()
+
+    async def __aenter__(self) -> "Player":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._generator.close()
 
     async def warm(self, arms: Sequence[Arm], rate_rps: float, seconds: float) -> None:
         """Let pools, plans and caches of every arm see the load; these rounds count for nothing."""
@@ -104,8 +108,13 @@ class Player:
             salt=f"{self._salt}{self._played}",
             warm_up_s=warm_up_s,
         )
-        async with sampler:
-            load = await self._generate(job, arm)
+        try:
+            async with sampler:
+                load = await self._generator.play(job)
+        except ProofError:
+            arm.system.check()  # whoever died first is the reason
+            self._testbed.check()
+            raise
         self._testbed.check()
         arm.system.check()
         round_ = Round(arm.name, phase, pair, rate_rps, load, sampler.resources(load.sent, seconds + warm_up_s))
@@ -113,32 +122,6 @@ class Player:
         with self._file.open("ab") as file:
             file.write(msgspec.json.encode(round_) + b"\n")
         return round_
-
-    async def _generate(self, job: Job, arm: Arm) -> LoadResult:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "easymo.load", msgspec.json.encode(job).decode()),
-            cwd=self._root,
-            env={**base_environment(), **self._environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
-        try:
-            output, complaint = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode == 0:
-            return msgspec.json.decode(output, type=LoadResult)
-        arm.system.check()
-        self._testbed.check()
-        said = complaint.decode(errors="replace").strip() or "nothing"
-        if process.returncode == ScenarioError.exit_code:
-            raise AcceptanceError(self._acceptance.load.scenario, None, said)
-        raise RunVoid(f"The load generator ended with exit code {process.returncode} and said: {said}")
 
 
 def _with_default(targets: dict[str, str]) -> dict[str, str]:
