@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Struct, field
 
 from easymo.proof import toml_lines
+from easymo.proof.cache_reads import CacheCounters
 from easymo.proof.errors import AcceptanceError
 from easymo.proof.promises import Promise
+from easymo.proof.simulated import Autoscaling
 
 DEFAULT_FILE = "acceptance.toml"
 
@@ -128,6 +130,17 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     scale_down_after_s: int | None = None
 
 
+class Beside(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the report shows beside the verdicts.
+
+    ``index_check`` is a file that ``easymo indexes verify --json`` wrote: gain and price of each index.
+    """
+
+    autoscaling: Autoscaling | None = None
+    cache_counters: CacheCounters | None = None
+    index_check: str = ""
+
+
 class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -137,6 +150,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     capacity: Capacity = field(default_factory=Capacity)
     stress: Stress = field(default_factory=Stress)
     break_even: Grid | None = None
+    report: Beside = field(default_factory=Beside)
     promises: list[Promise] = []
     criteria: list[Criterion] = []
     policies: dict[str, Policy] = {}
@@ -267,6 +281,12 @@ def _check_files(path: Path, refuse: typing.Callable[..., typing.NoReturn], acce
         refuse(
             ("load", "scenario"), f"the scenario file {acceptance.load.scenario!r} does not exist below {root.name}/."
         )
+    shown = acceptance.report
+    if shown.index_check and not (root / shown.index_check).is_file():
+        refuse(("report", "index_check"), f"the file {shown.index_check!r} does not exist.")
+    for manifest in shown.autoscaling.manifests if shown.autoscaling is not None else ():
+        if not (root / manifest).is_file():
+            refuse(("report", "autoscaling", "manifests"), f"the manifest {manifest!r} does not exist.")
     for pattern in acceptance.system.migrations:
         if not files_of([pattern], root):
             refuse(("system", "migrations"), f"no file matches {pattern!r}.")

@@ -9,10 +9,11 @@ import asyncpg
 from msgspec import Struct
 
 from easymo import indexes
-from easymo.proof import verdicts, wording
+from easymo.proof import cache_reads, verdicts, wording
 from easymo.proof.acceptance import Acceptance
 from easymo.proof.arms import BASELINE, TREATED, Arm, arms_of
 from easymo.proof.break_even import find_break_even
+from easymo.proof.cache_reads import HitRate, Reads
 from easymo.proof.capacity import find_capacity
 from easymo.proof.errors import ProofError, RunVoid
 from easymo.proof.measurement import AA_PHASES, Measurements
@@ -42,6 +43,7 @@ class Findings(Struct):
     statements_counted: bool = True
     counters: dict[str, tuple[UpdateCounters, UpdateCounters]] = {}
     break_even: BreakEven | None = None
+    cache_reads: dict[str, HitRate] = {}
 
 
 class Experiment:
@@ -160,12 +162,15 @@ class Experiment:
                 for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
                     await player.play(arms[0], phase, rate, seconds, pair=pair, seed=10_000 + pair)
         before = {arm.name: await read_counters(arm.database_url) for arm in arms}
+        reads = await self._cache_reads(arms[-1])
         with progress.step("before against after"):
             await player.play_blocks(arms, range(pairs), rate, seconds)
         if self._lengths.looks == 2 and self._undecided(player):
             with progress.step("before against after, second look"):
                 await player.play_blocks(arms, range(pairs, 2 * pairs), rate, seconds)
         self.findings.counters = {arm.name: (before[arm.name], await read_counters(arm.database_url)) for arm in arms}
+        if (asked := self._acceptance.report.cache_counters) is not None:
+            self.findings.cache_reads = cache_reads.hit_rates(asked, reads, await self._cache_reads(arms[-1]))
         if self._lengths.cold_pairs:
             with progress.step(COLD_STEP):
                 compared = [arms[0], arms[-1]]
@@ -177,6 +182,11 @@ class Experiment:
                 f"Only {complete} of {pairs} pairs count: in the others the load generator could not send in time, so"
                 " its numbers would be wrong. Run it on a quieter machine."
             )
+
+    async def _cache_reads(self, arm: Arm) -> Reads:
+        """What the arm's processes have counted so far; nothing where the acceptance file does not say where."""
+        asked = self._acceptance.report.cache_counters
+        return {} if asked is None else await cache_reads.read_counters(asked, arm.system.targets().values())
 
     def _undecided(self, player: Player) -> bool:
         promises = [p for p in self._acceptance.promises if verdicts.is_paired(p)]

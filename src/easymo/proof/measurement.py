@@ -1,7 +1,9 @@
 """What was measured: rounds and capacity steps, as they are written to disk."""
 
+from pathlib import Path
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from easymo.load.result import LoadResult
@@ -49,6 +51,12 @@ class Round(Struct, frozen=True):
         if request is None:
             return self.load.requests
         return self.load.per_request[request].requests if request in self.load.per_request else 0
+
+
+def read_rounds(path: Path) -> list[Round]:
+    """The rounds of a ``rounds.jsonl``, in the order they were played; none without the file."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [msgspec.json.decode(line, type=Round) for line in lines]
 
 
 class CapacityStep(Struct, frozen=True):

@@ -1,20 +1,23 @@
 """From what a run found to ``verdict.json``: arms summed up, promises judged."""
 
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 
 from easymo.load.distribution import add
 from easymo.proof import verdicts
-from easymo.proof.acceptance import Acceptance
+from easymo.proof.acceptance import Acceptance, Beside
 from easymo.proof.arms import BASELINE, TREATED
-from easymo.proof.errors import RunVoid
+from easymo.proof.errors import ProofError, RunVoid
 from easymo.proof.experiment import Findings
+from easymo.proof.index_check import IndexCheck, read_index_check
 from easymo.proof.machine import describe_machine, git_revision
-from easymo.proof.measurement import Measurements, Round
+from easymo.proof.measurement import ArmCapacity, Measurements, Round
 from easymo.proof.plan import Lengths
 from easymo.proof.promises import Promise
-from easymo.proof.verdict_file import SCHEMA, ArmResult, Cold, Mode, Scale, VerdictFile
+from easymo.proof.simulated import Simulated, simulate_arms
+from easymo.proof.verdict_file import SCHEMA, ArmResult, Cold, Mode, Scale, TriedRate, VerdictFile
 from easymo.proof.write_cost import write_cost
 
 
@@ -26,6 +29,7 @@ def conclude(
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
     promises = verdicts.judge(acceptance.promises, measured, BASELINE, TREATED, lengths.confidence)
+    simulated, index_check, missing = _beside(measured, acceptance.report, root)
     return VerdictFile(
         schema=SCHEMA,
         mode=mode,
@@ -42,12 +46,33 @@ def conclude(
         applied=findings.applied.get(TREATED),
         aa=aa_intervals(measured, BASELINE),
         attribution=_attribution(measured, findings.arms),
-        notes=_notes(findings),
+        notes=[*_notes(findings), *missing],
         seconds=seconds,
         break_even=findings.break_even,
         write_cost=write_cost(measured, findings.counters, acceptance.load.writes),
         cold=_cold(measured, acceptance.promises, lengths),
+        cache_reads=findings.cache_reads,
+        simulated=simulated,
+        index_check=index_check,
     )
+
+
+def _beside(
+    measured: Measurements, shown: Beside, root: Path
+) -> tuple[dict[str, Simulated], IndexCheck | None, list[str]]:
+    """What the report shows beside the verdicts, and why something of it is missing: that spoils no measurement."""
+    notes: list[str] = []
+    simulated: dict[str, Simulated] = {}
+    index_check: IndexCheck | None = None
+    try:
+        if shown.autoscaling is not None:
+            capacities = {arm: found.held_rps for arm, found in measured.capacity.items()}
+            simulated = simulate_arms(shown.autoscaling, root, capacities)
+        if shown.index_check:
+            index_check = read_index_check(root / shown.index_check)
+    except ProofError as error:
+        notes.append(str(error))
+    return simulated, index_check, notes
 
 
 def _cold(measured: Measurements, promises: list[Promise], lengths: Lengths) -> Cold | None:
@@ -86,7 +111,16 @@ def arm_result(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
         cpu_parts=_cpu_parts(rounds),
         repeat_read_ratio=fmean(r.load.repeat_read_ratio for r in rounds) if rounds else None,
         statuses=_statuses(rounds),
+        capacity_steps=_tried(capacity) if capacity else [],
     )
+
+
+def _tried(capacity: ArmCapacity) -> list[TriedRate]:
+    """The steps of a search as they are written: JSON has no infinity, which is the P95 of no answer at all."""
+    return [
+        TriedRate(step.rate_rps, step.held, step.why, step.p95_ms if isfinite(step.p95_ms) else None, step.error_ratio)
+        for step in capacity.steps
+    ]
 
 
 def _cpu_parts(rounds: list[Round]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from easymo.proof.acceptance import read_acceptance
 from easymo.proof.arms import arms_of
 from easymo.proof.errors import AcceptanceError, RunVoid
 from easymo.proof.experiment import Experiment
+from easymo.proof.measurement import read_rounds
 from easymo.proof.outcome import conclude
 from easymo.proof.plan import lengths_of, plan_of
 from easymo.proof.progress import StepProgress
@@ -59,7 +60,8 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
 def write_evidence(result: VerdictFile, folder: Path) -> None:
     """Write ``verdict.json`` and ``report.html`` beside the raw rounds."""
     write_json(folder / "verdict.json", result)
-    (folder / "report.html").write_text(report.render_report(result), encoding="utf-8")
+    page = report.render_report(result, read_rounds(folder / "rounds.jsonl"))
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def new_folder(out: Path | None, root: Path) -> Path:

@@ -1,14 +1,13 @@
 """The whole run, round by round: rate, errors, CPU, statements."""
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from easymo.chart.plot import Axis, Series, linear_axis, plot
 from easymo.proof.measurement import Round
 from easymo.proof.report.parts import look, section
 from easymo.proof.verdict_file import VerdictFile
 
-NAMES = {"aa-1": "A/A", "aa-2": "A/A", "compare": "comparison"}
+NAMES: dict[str, str] = {"aa-1": "A/A", "aa-2": "A/A", "compare": "comparison"}
 Value = Callable[[Round], float | None]
 
 
@@ -59,7 +58,5 @@ def _round_ticks(count: int) -> list[tuple[float, str]]:
 
 def _phases(rounds: Sequence[Round]) -> list[tuple[int, str]]:
     """Where each stretch of one phase begins; the two halves of the A/A pairs are one."""
-    found = []
-    for name, group in groupby(enumerate(rounds), key=lambda one: NAMES.get(one[1].phase, one[1].phase)):
-        found.append((next(group)[0], name))
-    return found
+    names = [NAMES.get(round_.phase, round_.phase) for round_ in rounds]
+    return [(n, name) for n, name in enumerate(names) if n == 0 or names[n - 1] != name]
