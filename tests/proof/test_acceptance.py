@@ -100,6 +100,55 @@ def test_a_treatment_that_changes_nothing_is_refused(tmp_path: Path) -> None:
     assert "changes nothing" in str(error)
 
 
+GRID = """
+[break_even]
+scales = ["small", "large"]
+repeat_read = [0, 1.5]
+environment = { SHOP_ITEMS = "{repeat_read}" }
+
+[stress]"""
+
+
+def test_a_grid_is_read(tmp_path: Path) -> None:
+    grid = read_acceptance(write(tmp_path, GOOD.replace("[stress]", GRID, 1))).break_even
+    assert grid is not None
+    assert (grid.scales, grid.repeat_read, grid.pairs) == (["small", "large"], [0.0, 1.5], 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('scales = ["small", "large"]', "scales = [] # HERE", "at least one value"),
+        ("repeat_read = [0, 1.5]", "repeat_read = [1, 1.0] # HERE", "none of them twice"),
+        ('"{repeat_read}" }', '"5" } # HERE', "every setting would play the same scenario"),
+        ("[stress]", "pairs = 1 # HERE\n\n[stress]", "two pairs"),
+        ("[stress]", "seconds = 1 # HERE\n\n[stress]", "unknown key 'seconds'"),
+    ],
+)
+def test_a_grid_that_cannot_be_played_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    error = refused(tmp_path, "[stress]", GRID.replace(old, new, 1))
+    assert said in str(error)
+
+
+def test_a_key_of_the_grid_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
+    error = refused(tmp_path, "[stress]", GRID.replace("repeat_read =", "repeats =", 1))
+    assert "scales, repeat_read, environment" in error.allowed
+
+
+def test_an_address_of_a_process_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
+    start = 'start = ["{python}", "server.py", "{port}"]'
+    error = refused(tmp_path, start, start.replace('"]', '", "{url:till}"] # HERE'))
+    assert "{url:till} names no process" in str(error)
+    assert error.allowed == "shop"
+    error = refused(tmp_path, start, start + '\nenvironment = { TILL = "{url:till}/pay" } # HERE')
+    assert error.allowed == "shop"
+
+
+def test_two_processes_have_two_names(tmp_path: Path) -> None:
+    twin = '[[system.processes]]\nname = "shop" # HERE\nstart = ["{python}"]\n\n[load]'
+    assert "two processes are named 'shop'" in str(refused(tmp_path, "[load]", twin))
+
+
 def test_text_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     error = refused(tmp_path, "pairs = 3", "pairs = = 3 # HERE")
     assert "not valid TOML" in str(error)
