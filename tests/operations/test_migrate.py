@@ -1,5 +1,7 @@
 """Migrations are applied once, in order, and recorded as the Supabase CLI records them."""
 
+import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -25,8 +27,9 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write migrations, given as name=text, into a folder."""
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write migrations, given as name=text, into a folder, where the command is run, too."""
+    monkeypatch.chdir(tmp_path)
 
     def write_files(**files: str) -> Path:
         for name, text in files.items():
@@ -204,6 +207,23 @@ def test_command_reports_each_file_and_then_nothing_to_do(
     assert capsys.readouterr().out.startswith("1_a.sql: applied in ")
     assert main(command) == 0
     assert capsys.readouterr().out == "Nothing to do: every migration is applied.\n"
+
+
+def test_command_keeps_a_journal_of_the_builds_or_says_that_it_cannot(
+    database_url: str, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(v1_a="create table a (b int)", v2_b="create index concurrently i on a (b)")
+    command = ["--database-url", database_url, "--migrations", str(folder)]
+    assert main(command) == 0
+    (journal,) = (folder / ".easymo").glob("*.journal.jsonl")
+    assert [json.loads(line)["event"] for line in journal.read_text().splitlines()] == ["build", "built"]
+    capsys.readouterr()
+
+    shutil.rmtree(folder / ".easymo")
+    (folder / ".easymo").write_text("no folder can be made here")
+    write(v3_c="create index concurrently j on a (b)")
+    assert main(command) == 0
+    assert capsys.readouterr().out.startswith("No journal: ")
 
 
 def test_command_fails_with_one_sentence(database_url: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import typer
@@ -121,7 +120,7 @@ def apply(
 
     Broken off at any point, a second apply finishes the work.
     """
-    from easymo.indexes import Retry, read_declared
+    from easymo.indexes import Retry, default_journal, read_declared
     from easymo.indexes import apply as build
 
     if not yes:
@@ -138,7 +137,7 @@ def apply(
                 retry=Retry(attempts=attempts),
                 replace=replace,
                 planned_digest=digest,
-                journal=journal or _default_journal(database_url),
+                journal=journal or default_journal(database_url),
                 report=report,
                 watch=watch,
             )
@@ -154,10 +153,10 @@ def rollback(
     files: Files, database_url: Url, yes: Yes = False, lock_timeout: LockTimeout = 2.0, journal: JournalFile = None
 ) -> None:
     """Drop exactly the declared indexes that apply built, and build again what it replaced."""
-    from easymo.indexes import read_declared, rollback_preview
+    from easymo.indexes import default_journal, read_declared, rollback_preview
     from easymo.indexes import rollback as take_back
 
-    book = journal or _default_journal(database_url)
+    book = journal or default_journal(database_url)
     if yes:
         with _progress() as (report, _):
             done = _run(
@@ -280,10 +279,10 @@ def _bytes(size: str | None) -> int | None:
 async def _plan(
     files: Sequence[Path], database_url: str, replace: bool, replicas: Sequence[str], journal: Path | None
 ) -> "Plan":
+    from easymo.indexes import default_journal, read_declared
     from easymo.indexes import plan as compare
-    from easymo.indexes import read_declared
 
-    book = journal or _default_journal(database_url)
+    book = journal or default_journal(database_url)
     return await compare(database_url, read_declared(*files), replace=replace, replicas=replicas, journal=book)
 
 
@@ -308,11 +307,6 @@ def _run(begin: Callable[[], Coroutine[None, None, Result]]) -> Result:
     except KeyboardInterrupt:
         typer.echo("easymo indexes: interrupted. What is finished stays; run it again for the rest.", err=True)
         raise typer.Exit(130) from None
-
-
-def _default_journal(database_url: str) -> Path:
-    name = unquote(urlsplit(database_url).path.strip("/")) or "database"
-    return Path(".easymo") / f"{name.replace('/', '_')}.journal.jsonl"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ else has changed.
 from easymo.indexes.apply import Applied, apply
 from easymo.indexes.declared import Declared, read_declared
 from easymo.indexes.errors import IndexesError
+from easymo.indexes.journal import default_journal
 from easymo.indexes.plan import Plan, plan
 from easymo.indexes.progress import Progress
 from easymo.indexes.rollback import RolledBack, rollback, rollback_preview
@@ -24,6 +25,7 @@ __all__ = [
     "RolledBack",
     "Schema",
     "apply",
+    "default_journal",
     "difference",
     "plan",
     "read_declared",

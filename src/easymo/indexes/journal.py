@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import msgspec
@@ -72,6 +73,12 @@ async def open_journal(path: Path | None, connection: Connection) -> Journal:
     except asyncpg.InsufficientPrivilegeError:
         server = ""
     return Journal(path, f"{server}/{await connection.fetchval(_DATABASE)}")
+
+
+def default_journal(database_url: str) -> Path:
+    """Where the commands keep the journal of a database: in the folder they are run in."""
+    name = unquote(urlsplit(database_url).path.strip("/")) or "database"
+    return Path(".easymo") / f"{name.replace('/', '_')}.journal.jsonl"
 
 
 def _read(path: Path | None) -> list[Entry]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from easymo.indexes import IndexesError, Progress, apply
+from easymo.indexes import IndexesError, Progress, apply, default_journal
 from easymo.indexes.declared import INDEX_KIND, declared_indexes
 from easymo.indexes.sqlfile import Statement, read_statements
 from easymo_platform.operations.errors import OperationError
@@ -76,11 +76,12 @@ def read_migrations(folder: Path) -> list[Migration]:
     return sorted(migrations.values(), key=lambda migration: migration.version)
 
 
-async def migrate(database_url: str, folder: Path = MIGRATIONS) -> list[str]:
+async def migrate(database_url: str, folder: Path = MIGRATIONS, journal: Path | None = None) -> list[str]:
     """Apply what the database's history does not hold yet; returns the names of the files, in order.
 
     A file is one transaction, or, with a CONCURRENTLY in it, one statement after the other. Indexes of such a file are
-    built by `easymo.indexes`, so that a broken-off run can be repeated, and those that are there already are checked.
+    built by `easymo.indexes`, so that a broken-off run can be repeated, and those that are there already are checked;
+    `journal` is the file that covers the moment between a build and its mark.
     Raises OperationError and IndexesError; files before the failing one stay applied.
     """
     migrations = read_migrations(folder)
@@ -95,7 +96,7 @@ async def migrate(database_url: str, folder: Path = MIGRATIONS) -> list[str]:
         for migration in pending:
             started = time.perf_counter()
             if migration.alone:
-                await _apply_alone(connection, database_url, migration)
+                await _apply_alone(connection, database_url, migration, journal)
             else:
                 await _apply_at_once(connection, migration)
             _say(f"{migration.path.name}: applied in {time.perf_counter() - started:.2f} s")
@@ -130,10 +131,13 @@ async def _apply_at_once(connection: "Connection[asyncpg.Record]", migration: Mi
         await _record(connection, migration)
 
 
-async def _apply_alone(connection: "Connection[asyncpg.Record]", database_url: str, migration: Migration) -> None:
+async def _apply_alone(
+    connection: "Connection[asyncpg.Record]", database_url: str, migration: Migration, journal: Path | None
+) -> None:
     for is_index, statements in groupby(migration.statements, key=_is_concurrent_index):
         if is_index:
-            await apply(database_url, declared_indexes(migration.path, statements), report=_print_progress)
+            declared = declared_indexes(migration.path, statements)
+            await apply(database_url, declared, journal=journal, report=_print_progress)
         else:
             for statement in statements:
                 await _execute(connection, migration, statement)
@@ -184,7 +188,7 @@ def main(arguments: list[str]) -> int:
             if options.roles:
                 _say(f"{ROLES.name}: would be applied in one transaction")
             return 0
-        if not asyncio.run(migrate(options.database_url, options.migrations)):
+        if not asyncio.run(migrate(options.database_url, options.migrations, _journal(options.database_url))):
             _say("Nothing to do: every migration is applied.")
         if options.roles:
             made = asyncio.run(apply_roles(options.database_url))
@@ -196,6 +200,20 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("Interrupted: files that were reported stay applied; run migrate again for the rest.\n")
         return 130
     return 0
+
+
+def _journal(database_url: str) -> Path | None:
+    """The default journal, or none where the folder is read-only, as in a Pod: its files would not outlive it."""
+    journal = default_journal(database_url)
+    try:
+        journal.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        _say(
+            f"No journal: {error}. A run that is killed between the build of an index and its mark leaves an index "
+            "that rollback does not know for ours."
+        )
+        return None
+    return journal
 
 
 def _print_pending(migrations: list[Migration]) -> None:
