@@ -2,10 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:  # the judge needs the extra `proof`: other commands must start without it
+    from easymo.proof.verdict_file import Mode, VerdictFile
 
 AcceptanceOption = Annotated[
     Path, typer.Option("--acceptance", metavar="FILE", help="What to start, what to change, what was promised.")
@@ -14,7 +17,34 @@ DEFAULT = Path("acceptance.toml")
 
 
 def prove(
-    acceptance: AcceptanceOption = DEFAULT,
+    acceptance: Annotated[
+        Path | None,
+        typer.Option(
+            "--acceptance",
+            metavar="FILE",
+            help="What to start, what to change, what was promised.",
+            show_default=str(DEFAULT),
+        ),
+    ] = None,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL|FILE",
+            help="Compare what already runs: the deployment before (NAME=URL for each process that the scenario "
+            "names), or the verdict.json of an earlier run.",
+        ),
+    ] = None,
+    after: Annotated[
+        list[str] | None, typer.Option(metavar="URL|FILE", help="The deployment after, or a later run's verdict.json.")
+    ] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of deployments: the load, in place of acceptance.toml's.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Of deployments: requests/s (default 50).")] = None,
+    round_s: Annotated[
+        float | None,
+        typer.Option("--round", metavar="SECONDS", min=0.5, help="Of deployments: length of a round (default 4)."),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
     ] = False,
@@ -33,7 +63,11 @@ def prove(
 ) -> None:
     """Measure the system without and with its treatments, under the same load, and judge every promise.
 
+    Or compare two deployments that already run, or two runs: --before and --after. Those start and change nothing.
+
     Example: easymo prove --scale note --out runs/friday
+
+    Example: easymo prove --before http://blue:8000 --after http://green:8000 --scenario load.py --rate 100
 
     Exit codes: 0 a valid run, whatever it found; 2 usage or acceptance.toml; 3 void or could not be finished.
     """
@@ -43,10 +77,12 @@ def prove(
 
     if quick and full:
         _fail("A run is quick or full: give one of --quick and --full.", 2)
+    mode: Mode = "quick" if quick else "full" if full else "default"
     try:
-        result, folder = proof.prove(
-            acceptance, out, mode="quick" if quick else "full" if full else "default", scale=scale
-        )
+        if before or after or scenario or rate or round_s:
+            result, folder = _compare(before, after, acceptance, scenario, rate, round_s, scale, out, mode)
+        else:
+            result, folder = proof.prove(acceptance or DEFAULT, out, mode=mode, scale=scale)
     except ProofError as error:
         _fail(str(error), error.exit_code)
     except proof.Stopped as stop:
@@ -57,6 +93,8 @@ def prove(
         sys.stdout.write((folder / "verdict.json").read_text(encoding="utf-8"))
     else:
         console = Console()
+        for note in result.notes if result.compared != "treatments" else ():
+            console.print(note, highlight=False, markup=False)
         console.print(terminal_table(result))
         console.print(proof.summary_line(result), highlight=False)
         console.print(
@@ -66,6 +104,43 @@ def prove(
         _fail("The schema was not restored by the rollback, so the run is void.", 3)
     if gate:
         raise typer.Exit(proof.gate_exit_code(result))
+
+
+def _compare(
+    before: list[str] | None,
+    after: list[str] | None,
+    acceptance: Path | None,
+    scenario: Path | None,
+    rate: float | None,
+    round_s: float | None,
+    scale: str | None,
+    out: Path | None,
+    mode: "Mode",
+) -> "tuple[VerdictFile, Path]":
+    """Two deployments or two runs."""
+    from easymo.proof.deployments import compare_deployments
+    from easymo.proof.errors import CannotCompare
+    from easymo.proof.terms import terms_of_acceptance, terms_of_scenario
+    from easymo.proof.two_runs import compare_runs
+
+    if not before or not after:
+        raise CannotCompare("--scenario, --rate and --round are for a comparison: give both --before and --after.")
+    if scale is not None:
+        raise CannotCompare("--scale is the size of data that is made, and a comparison makes none: leave it out.")
+    files = [value.endswith(".json") and "://" not in value for value in (*before, *after)]
+    if all(files):
+        if len(files) > 2 or scenario or rate or round_s or acceptance:
+            raise CannotCompare("Two runs are compared as they are: give one verdict.json each, and nothing else.")
+        return compare_runs(Path(before[0]), Path(after[0]), out)
+    if any(files):
+        raise CannotCompare("A run cannot be compared with a deployment: give two URLs or two verdict.json files.")
+    if scenario is None and acceptance is None and not DEFAULT.is_file():
+        raise CannotCompare("There is no acceptance.toml here that says what to send: give --scenario FILE.")
+    if scenario is not None and acceptance is None:
+        terms = terms_of_scenario(scenario)
+    else:
+        terms = terms_of_acceptance(acceptance or DEFAULT, scenario)
+    return compare_deployments(before, after, terms.at(mode, rate, round_s), out, mode=mode)
 
 
 def evidence(

@@ -1,0 +1,142 @@
+"""Two deployments that already run: little servers of which one is slower, and what must not be asked."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from easymo.cli.main import app
+from easymo.load import Target
+from easymo.proof.terms import terms_of_acceptance, terms_of_scenario
+from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
+
+SHOP = Path(__file__).parent / "other_system"
+SCENARIO = """
+from easymo.load import Call, Request, Scenario
+scenario = Scenario([
+    Request("page", 4, lambda rng: Call("GET", f"/page/{rng.randrange(1000)}"), target="web"),
+    Request("price", 1, lambda rng: Call("GET", "/price"), target="api"),
+])
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of a scenario for two processes, in a folder without an acceptance.toml."""
+    (tmp_path / "mix.py").write_text(SCENARIO)
+    monkeypatch.chdir(tmp_path)
+    return "mix.py"
+
+
+def answering_after(seconds: float) -> Answer:
+    async def answer(_: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)  # this is how slow the server under test is
+        writer.write(OK)
+
+    return answer
+
+
+async def prove(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `easymo prove`."""
+    found = await asyncio.to_thread(CliRunner().invoke, app, ["prove", *arguments], catch_exceptions=False)
+    return found.exit_code, found.stdout, found.stderr
+
+
+async def deployed(stack: AsyncExitStack, *answers: Answer) -> list[tuple[Target, Log]]:
+    return [await stack.enter_async_context(serving(answer)) for answer in answers]
+
+
+@pytest.mark.slow
+async def test_a_slower_deployment_breaks_what_nobody_had_to_promise(scenario: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        servers = await deployed(stack, answering_after(0.03), answering_after(0.15), always_ok)
+        old, new, api = (target.url for target, _ in servers)
+        code, output, complaint = await prove(
+            *("--before", f"web={old}", "--before", f"api={api}", "--after", f"web={new}", "--after", f"api={api}"),
+            *("--scenario", scenario, "--rate", "60", "--round", "0.7", "--quick", "--gate", "--json", "--out", "run"),
+        )
+    assert code == 1, complaint
+    result = json.loads(output)
+    promises = {promise["id"]: promise for promise in result["promises"]}
+    assert promises["latency_p50"]["verdict"] == "broken"
+    assert promises["latency_p50"]["interval"][0] > 0.2, "it is slower by more than 20 % for certain"
+    assert promises["latency_p50:page"]["verdict"] == "broken"
+    assert promises["latency_p99"]["verdict"] == "inconclusive"
+    assert "P99 needs 1,000 in each" in promises["latency_p99"]["reason"]
+    assert promises["error_ratio"]["verdict"] == "kept"
+    assert result["compared"] == "deployments"
+    assert list(result["arms"]) == ["before", "after"]
+
+    rounds = [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
+    order = dict.fromkeys((r["pair"], r["arm"]) for r in rounds if r["phase"] == "compare")
+    assert [arm for _, arm in order] == ["before", "after", "after", "before", "before", "after"], "ABBA"
+    salts = [r["load"]["salt"] for r in rounds]
+    assert len(set(salts)) == len(salts), "no round's tokens meet another's"
+    logs = [log.paths for _, log in servers]
+    assert all(path.startswith("/page/") for path in logs[0] + logs[1]), "only the scenario was sent, each to its own"
+    assert set(logs[2]) == {"/price"}
+    assert set(logs[0]) == set(logs[1]), "both got the same requests"
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Nothing was started, changed or taken back" in report
+    assert "Taken back" not in report
+
+
+async def test_a_deployment_that_answers_with_errors_is_not_compared(scenario: str) -> None:
+    async with AsyncExitStack() as stack:
+        servers = await deployed(stack, always_ok, replying(OK.replace(b"200 OK", b"404 Not Found")))
+        good, bad = (target.url for target, _ in servers)
+        code, _, complaint = await prove(
+            *("--before", f"web={good}", "--before", f"api={good}", "--after", f"web={bad}", "--after", f"api={good}"),
+            *("--scenario", scenario, "--rate", "40", "--round", "0.5", "--quick", "--out", "run"),
+        )
+    assert code == 3
+    assert "The deployment after answered" in complaint
+    assert "status_unexpected" in complaint
+
+
+async def test_a_deployment_that_is_not_there_is_named(scenario: str) -> None:
+    code, _, complaint = await prove(
+        *("--before", "http://127.0.0.1:1", "--before", "web=http://127.0.0.1:1", "--before", "api=http://127.0.0.1:1"),
+        *("--after", "http://127.0.0.1:1", "--scenario", scenario, "--out", "run"),
+    )
+    assert code == 3
+    assert "The deployment before: Nothing answers at http://127.0.0.1:1" in complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--before", "http://a"], "give both --before and --after"),
+        (["--scenario", "mix.py"], "give both --before and --after"),
+        (["--before", "http://a", "--after", "run/verdict.json"], "A run cannot be compared with a deployment"),
+        (["--before", "http://a", "--after", "http://b"], "give --scenario FILE"),
+        (["--before", "http://a", "--after", "http://b", "--scenario", "mix.py", "--scale", "ci"], "--scale"),
+        (["--before", "https://a", "--after", "http://b", "--scenario", "mix.py"], "is no target"),
+        (["--before", "a.json", "--after", "b.json", "--rate", "5"], "nothing else"),
+        (["--before", "http://a", "--after", "http://b", "--scenario", "missing.py"], "There is no scenario file"),
+        (["--before", "http://a", "--after", "http://b", "--scenario", "mix.py"], "goes to the target 'web'"),
+    ],
+)
+async def test_a_comparison_that_cannot_be_made_is_refused(scenario: str, arguments: list[str], says: str) -> None:
+    code, _, complaint = await prove(*arguments)
+    assert code == 2
+    assert says in complaint
+
+
+def test_of_an_acceptance_file_only_what_can_be_seen_from_outside_is_judged() -> None:
+    terms = terms_of_acceptance(SHOP / "acceptance.toml")
+    assert terms.promises is not None
+    assert [promise.id for promise in terms.promises] == ["orders-faster", "no-errors"]
+    assert terms.left_out == ["impossible"]
+    assert terms.stress == [50]
+    assert terms.scenario == SHOP / "load.py"
+
+
+def test_a_full_comparison_has_two_looks_and_each_is_stricter() -> None:
+    terms = terms_of_scenario(Path("mix.py"))
+    assert terms.at("default", None, None).looks == 1
+    full = terms.at("full", 80.0, 6.0)
+    assert (full.looks, full.confidence, full.rate_rps, full.round_s) == (2, 0.975, 80.0, 6.0)
