@@ -1,5 +1,7 @@
 """How long the parts of a run take: fixed beforehand, never by what was measured."""
 
+import math
+
 from msgspec import Struct
 
 from easymo.proof.acceptance import Acceptance, Grid
@@ -31,6 +33,11 @@ class Lengths(Struct, frozen=True):
     def confidence(self) -> float:
         """Confidence at which each look decides: with two looks each has half of the 5 % to be wrong in."""
         return 0.95 if self.looks == 1 else 0.975
+
+    @property
+    def steps(self) -> int:
+        """About how many steps a capacity search takes: some doublings, then halvings of the last one's gap."""
+        return 5 + math.ceil(math.log2(math.log(2) / math.log(self.resolution)))
 
 
 def lengths_of(acceptance: Acceptance, mode: Mode) -> Lengths:
@@ -75,9 +82,9 @@ def plan_of(lengths: Lengths, acceptance: Acceptance, arms: int, grid: Grid | No
     return [
         ("servers, data and one copy per arm", 12 + arms),
         ("starting the system in each arm", arms * (lengths.warm_s + 2)),
-        ("capacity before", 7 * step_s),
+        ("capacity before", lengths.steps * step_s),
         ("applying the treatments under load", treated * (lengths.apply_s + 2)),
-        ("capacity after", treated * 6 * step_s),
+        ("capacity after", treated * (lengths.steps - 1) * step_s),
         ("the same arm against itself", 2 * lengths.aa_pairs * round_s),
         ("before against after", arms * lengths.pairs * round_s + arms * lengths.warm_s),
         *([second_look] if lengths.looks == 2 else []),
