@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean
+.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ $(READY): requirements.lock pyproject.toml
 
 prove: install ## measure the platform before and after (≤ 5 minutes); ARGS='--quick' for a smoke test
 	$(BIN)/easymo prove $(ARGS)
+
+prove-twice: install ## two runs one after the other; fails when a promise is kept in one and broken in the other
+	@stamp=$$(date -u +%Y-%m-%dT%H-%M-%S) && \
+	for run in first second; do $(BIN)/easymo prove --out runs/$$stamp-$$run $(ARGS) || exit $$?; done && \
+	$(BIN)/python -m easymo.proof.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
 
 test: install ## all tests; ARGS='-k cache' for some
 	$(BIN)/python -m pytest $(ARGS)
