@@ -1,10 +1,11 @@
-"""Ours beside the peers: the same data, the same literal queries, each set of indexes built and timed.
+"""Ours beside the peers, by workload: the same data, the same literal queries, each set of indexes built and timed.
 
 `python -m benchmarks.advise --postgres-mcp PYTHON --index-advisor FILE.sql --out evidence/indexes`
 
-All on Debian's PostgreSQL 15 with hypopg, which the peers need. `--postgres-mcp` is the Python of an environment that
-has postgres-mcp, `--index-advisor` the file index_advisor--0.2.0.sql of its release; a peer that is not given, or not
-found, is named in the result. dexter is run when it is on the path.
+Each file `workloads/NAME.sql` has its data in `NAME.data.sql`. All on Debian's PostgreSQL 15 with hypopg, which the
+peers need. `--postgres-mcp` is the Python of an environment that has postgres-mcp, `--index-advisor` the file
+index_advisor--0.2.0.sql of its release; a peer that is not given, or not found, is named in the result. dexter is run
+when it is on the path.
 """
 
 import argparse
@@ -25,30 +26,42 @@ from tests.indexes.servers import postgres_15
 
 from easymo.indexes.advise import advise
 from easymo.indexes.explain import timing
-from easymo.indexes.hotqueries import HotQuery, read_hot_queries
+from easymo.indexes.hotqueries import read_hot_queries
 
-HERE = Path(__file__).parent
-ROWS = {"people": 200_000, "calls": 1_000_000, "messages": 2_000_000, "payments": 1_000_000}
-RUNS, UPDATES = 11, 2000
+WORKLOADS = Path(__file__).parent / "workloads"
+RUNS, WITHIN_S, UPDATES = 11, 1.0, 1000
 
 
 class Bench:
-    """The server with the database `work`; every set of indexes is tried on a copy of it."""
+    """A server with a database for each workload; every set of indexes is tried on a copy of it."""
 
-    def __init__(self, url: str, queries: list[HotQuery]) -> None:
-        self.url, self.queries = url, [query for query in queries if query.is_select]
+    def __init__(self, url: str, name: str) -> None:
+        self.url, self.name = url, name
+        self.statements = read_hot_queries([WORKLOADS / f"{name}.sql"])
+        self.queries = [statement for statement in self.statements if statement.is_select]
 
     def database(self, name: str) -> str:
         return self.url.replace("/postgres?", f"/{name}?")
 
-    async def fill(self, scale: float) -> None:
-        await self.execute("postgres", "create database work")
-        sql = (HERE / "workloads/calls.data.sql").read_text()
-        for name, rows in ROWS.items():
-            sql = sql.replace(f":{name}", str(int(rows * scale)))
-        for statement in filter(str.strip, sql.split(";")):
-            await self.execute("work", statement)
-        await self.execute("work", "create extension hypopg")
+    @property
+    def work(self) -> str:
+        """Address of the database that is asked for advice."""
+        return self.database(self.name)
+
+    async def fill(self, scale: float) -> int:
+        """Make the data; returns the number of rows."""
+        await self.execute("postgres", f"create database {self.name}")
+        await self.execute(
+            self.name,
+            "create function scaled(bigint) returns bigint language sql immutable"
+            f" return ($1 * {scale}::float8)::bigint; create extension hypopg",
+        )
+        for statement in filter(str.strip, (WORKLOADS / f"{self.name}.data.sql").read_text().split(";")):
+            await self.execute(self.name, statement)
+        connection = await asyncpg.connect(self.work)
+        rows = await connection.fetchval("select sum(n_live_tup)::bigint from pg_stat_user_tables")
+        await connection.close()
+        return int(rows)
 
     async def execute(self, database: str, sql: str) -> None:
         connection = await asyncpg.connect(self.database(database))
@@ -58,7 +71,7 @@ class Bench:
     async def measure(self, statements: list[str]) -> dict[str, Any]:
         """Build a set on a copy: time, size, ms of each query, weighted sum, share of HOT updates."""
         await self.execute("postgres", "drop database if exists tried")
-        await self.execute("postgres", "create database tried template work")
+        await self.execute("postgres", f"create database tried template {self.name}")
         connection = await asyncpg.connect(self.database("tried"), statement_cache_size=0)
         started = time.perf_counter()
         before = await self._size(connection)
@@ -70,17 +83,15 @@ class Bench:
         times = {}
         for query in self.queries:
             await connection.execute(f"deallocate all; prepare easymo_hot_query as {query.text}")
-            times[query.name] = (await timing(connection, [()], runs=RUNS, within_s=2)).p50_ms
+            times[query.name] = (await timing(connection, [()], runs=RUNS, within_s=WITHIN_S)).p50_ms
         hot = await self._hot_ratio(connection)
         await connection.close()
-        total = sum(query.calls_per_minute * times[query.name] for query in self.queries)
         return {
             "indexes": statements,
             "size_mb": round(size / 1e6, 1),
             "build_s": round(build_s, 1),
-            "total_ms_per_minute": round(total),
-            "without_tx_day90": round(total - 2 * times["tx_day90"]),
-            "hot_ratio": hot,
+            "total_ms_per_minute": round(sum(query.calls_per_minute * times[query.name] for query in self.queries)),
+            "hot_ratio": round(hot, 3),
             "p50_ms": times,
         }
 
@@ -90,24 +101,27 @@ class Bench:
         )
 
     async def _hot_ratio(self, connection: Any) -> float:
-        chance = random.Random(1)
-        count = await connection.fetchval("select count(*) from messages")
-        await connection.execute("alter table messages set (fillfactor = 90)")
-        await connection.execute("vacuum full messages")
-        await connection.execute("select pg_stat_reset()")
-        for _ in range(UPDATES):
-            await connection.execute(f"update messages set status = 'sent' where id = {chance.randint(1, count)}")
-        await connection.execute("select pg_stat_force_next_flush()")
-        return float(
-            await connection.fetchval(
-                "select n_tup_hot_upd::float8 / n_tup_upd from pg_stat_user_tables where relname = 'messages'"
+        """The share of HOT updates when each UPDATE of the workload is run on random rows, weighted by its rate."""
+        chance, hot, all_updates = random.Random(1), 0.0, 0.0
+        for update in (s for s in self.statements if s.statement.WhichOneof("node") == "update_stmt"):
+            table = update.statement.update_stmt.relation.relname
+            count = await connection.fetchval(f"select count(*) from {table}")
+            await connection.execute("select pg_stat_reset()")
+            for _ in range(UPDATES):
+                await connection.execute(update.text.replace("$1", str(chance.randint(1, count))))
+            await connection.execute("select pg_stat_force_next_flush()")
+            ratio = await connection.fetchval(
+                "select n_tup_hot_upd::float8 / n_tup_upd from pg_stat_user_tables where relname = $1", table
             )
-        )
+            hot, all_updates = hot + update.calls_per_minute * ratio, all_updates + update.calls_per_minute
+        return hot / all_updates
 
 
 async def ours(bench: Bench, _: dict[str, float]) -> list[str]:
-    workload = read_hot_queries([HERE / "workloads/calls.sql"])
-    advice = await advise(bench.database("work"), workload, scratch_url=bench.url)
+    advice = await advise(bench.work, bench.statements, scratch_url=bench.url)
+    for index in advice.indexes:
+        for ended in index.ends_hot_for:
+            print(f"  {index.name} ends HOT for {ended.statement}: {index.gain_ms_per_minute:,.0f} gained", flush=True)
     return [index.statement for index in advice.indexes]
 
 
@@ -115,7 +129,7 @@ def index_advisor(file: Path) -> Callable[[Bench, dict[str, float]], Any]:
     """Supabase's function, asked for each query; what it says for any of them is built."""
 
     async def run(bench: Bench, _: dict[str, float]) -> list[str]:
-        connection = await asyncpg.connect(bench.database("work"), statement_cache_size=0)
+        connection = await asyncpg.connect(bench.work, statement_cache_size=0)
         await connection.execute(file.read_text())
         found: dict[str, None] = {}
         for query in bench.queries:
@@ -135,7 +149,7 @@ def postgres_mcp(python: str) -> Callable[[Bench, dict[str, float]], Any]:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(workload, file)
             file.flush()
-            command = [python, str(HERE / "peer_postgres_mcp.py"), bench.database("work"), file.name]
+            command = [python, str(WORKLOADS.parent / "peer_postgres_mcp.py"), bench.work, file.name]
             return await asyncio.to_thread(_lines, command)
 
     return run
@@ -145,7 +159,7 @@ def dexter(binary: str) -> Callable[[Bench, dict[str, float]], Any]:
     async def run(bench: Bench, _: dict[str, float]) -> list[str]:
         found: dict[str, None] = {}
         for query in bench.queries:
-            lines = await asyncio.to_thread(_lines, [binary, bench.database("work"), "-s", query.text])
+            lines = await asyncio.to_thread(_lines, [binary, bench.work, "-s", query.text])
             found |= dict.fromkeys(line.partition("CREATE INDEX")[2] for line in lines if "CREATE INDEX" in line)
         return [f"CREATE INDEX{statement}" for statement in found]
 
@@ -160,7 +174,8 @@ def _lines(command: list[str]) -> list[str]:
 
 
 async def compare(bench: Bench, scale: float, peers: dict[str, Any]) -> dict[str, Any]:
-    await bench.fill(scale)
+    rows = await bench.fill(scale)
+    print(f"{bench.name}: {rows:,} rows, {len(bench.queries)} queries", flush=True)
     results: dict[str, Any] = {"none": await bench.measure([])}
     before_ms = results["none"]["p50_ms"]
     for name, peer in peers.items():
@@ -171,13 +186,29 @@ async def compare(bench: Bench, scale: float, peers: dict[str, Any]) -> dict[str
             results[name] = {"advice_s": round(advice_s, 1)} | await bench.measure(statements)
         except (RuntimeError, asyncpg.PostgresError, OSError) as error:
             results[name] = {"failed": str(error)}
-        print(name, {k: v for k, v in results[name].items() if k not in ("indexes", "p50_ms")}, flush=True)
-    return results
+    await bench.execute("postgres", f"drop database {bench.name} with (force)")
+    return {"rows": rows, "results": results}
+
+
+def table(results: dict[str, Any]) -> str:
+    """A line for each set of indexes."""
+    lines = [f"  {'':24}{'ms a minute':>12}{'MB':>8}{'HOT':>8}{'indexes':>9}{'advice s':>10}"]
+    for name, row in results.items():
+        if "failed" in row:
+            lines.append(f"  {name:24}failed: {row['failed'][:80]}")
+        else:
+            lines.append(
+                f"  {name:24}{row['total_ms_per_minute']:>12,}{row['size_mb']:>8}{row['hot_ratio']:>8.1%}"
+                f"{len(row['indexes']):>9}{row.get('advice_s', ''):>10}"
+            )
+    return "\n".join(lines)
 
 
 def main() -> int:
+    names = sorted(file.stem for file in WORKLOADS.glob("*.sql") if not file.name.endswith(".data.sql"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advise", description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="1 is 4.2 million rows")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"default: {' '.join(names)}")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is 4.2 million rows for calls")
     parser.add_argument("--postgres-mcp", metavar="PYTHON")
     parser.add_argument("--index-advisor", metavar="FILE", type=Path)
     parser.add_argument("--out", type=Path, help="folder for advise.json, such as evidence/indexes")
@@ -189,11 +220,13 @@ def main() -> int:
         peers["postgres-mcp"] = postgres_mcp(options.postgres_mcp)
     if binary := shutil.which("dexter"):
         peers["dexter"] = dexter(binary)
+    found = {}
     with postgres_15() as url:
-        bench = Bench(url, read_hot_queries([HERE / "workloads/calls.sql"]))
-        results = asyncio.run(compare(bench, options.scale, peers))
+        for name in options.workloads or names:
+            found[name] = asyncio.run(compare(Bench(url, name), options.scale, peers))
+            print(table(found[name]["results"]), flush=True)
     missing = {"supabase index_advisor", "postgres-mcp", "dexter"} - peers.keys()
-    document = {"scale": options.scale, "not_run": sorted(missing), "results": results}
+    document = {"scale": options.scale, "not_run": sorted(missing), "workloads": found}
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "advise.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -1,13 +1,13 @@
 """The tools of the load benchmark: how each is started, and what it reports."""
 
-import csv
+import json
 import os
 import re
 import resource
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,23 +126,26 @@ def _easymo(url: str, seconds: int, rate_rps: int, arrivals: str) -> Reported:
 
 def _locust(url: str, seconds: int, users: int, rate: int | None) -> Reported:
     environment = {**os.environ, **({"LOCUST_RATE": str(rate)} if rate else {})}
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(find("locust")), "-f", str(HERE / "load_locust.py"), "--headless", "--host", url]
-        command += ["-u", str(users), "-r", str(users), "-t", f"{seconds}s", "--csv", f"{folder}/run", "--only-summary"]
-        subprocess.run(command, env=environment, capture_output=True, check=True)
-        with open(f"{folder}/run_stats.csv", newline="") as file:
-            row = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
+    command = [str(find("locust")), "-f", str(HERE / "load_locust.py"), "--headless", "--host", url, "--json"]
+    command += ["-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
+    said = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    [page] = json.loads(said) or [
+        {"num_requests": 0, "num_failures": 0, "response_times": {}, "max_response_time": None}
+    ]
+    times = Counter({float(ms): count for ms, count in page["response_times"].items()})
     return Reported(
-        requests=int(row["Request Count"]),
-        errors=int(row["Failure Count"]),
-        p50_ms=_number(row["50%"]),
-        p99_ms=_number(row["99%"]),
-        max_ms=_number(row["Max Response Time"]),
+        requests=page["num_requests"],
+        errors=page["num_failures"],
+        p50_ms=_percentile(times, 0.50),
+        p99_ms=_percentile(times, 0.99),
+        max_ms=page["max_response_time"],
     )
 
 
-def _number(text: str) -> float | None:
-    return None if text == "N/A" else float(text)
+def _percentile(times: Counter[float], share: float) -> float | None:
+    """As Locust's own table has it: the rounded time at which so many requests are over."""
+    ascending = sorted(times.elements())
+    return ascending[min(int(share * len(ascending)), len(ascending) - 1)] if ascending else None
 
 
 def _hey(url: str, seconds: int, connections: int, rate_per_connection: int | None) -> Reported:

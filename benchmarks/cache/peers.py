@@ -30,7 +30,8 @@ VALUE = [
 ]
 ENCODED = msgspec.json.encode(VALUE)
 CALL = Strategy("call", key="call:{id}", ttl=600)
-decode = msgspec.json.Decoder(tuple[Row, ...]).decode
+ROWS = tuple[Row, ...]
+decode = msgspec.json.Decoder(ROWS).decode
 
 
 class Peer(Protocol):
@@ -88,7 +89,7 @@ class Easymo(Bare):
         await self.client.set(key, VALUE, ttl=600)
 
     async def get(self, key: str) -> Any:
-        return await self.client.get(key, type=tuple[Row, ...])
+        return await self.client.get(key, type=ROWS)
 
     async def get_or_set(self, key: str, load: Load, ttl_s: float) -> Any:
         return await self.client.get_or_set(key, load, ttl=ttl_s)

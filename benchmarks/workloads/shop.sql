@@ -93,7 +93,7 @@ insert into orders (id, customer_id, status, warehouse_id, total, placed_at) val
 insert into items (order_id, line, product_id, quantity, price) values (1, 1, 1, 1, 1);
 -- name: set_order_status
 -- calls_per_minute: 500
-update orders set status = 'shipped' where id = :id;
+update orders set status = case status when 'shipped' then 'returned' else 'shipped' end where id = :id;
 -- name: reserve_stock
 -- calls_per_minute: 900
 update stock set quantity = quantity - 1 where id = :id;

@@ -71,7 +71,7 @@ where e.kind = 'error' order by e.created_at desc limit 20;
 insert into events (id, visit_id, kind, payload, processed, created_at) values (1, 1, 'page', '{}', false, now());
 -- name: mark_processed
 -- calls_per_minute: 3000
-update events set processed = true where id = :id;
+update events set processed = not processed where id = :id;
 -- name: insert_visit
 -- calls_per_minute: 700
 insert into visits (id, session, visitor_id, referrer, tags, started_at, seen_at)

@@ -33,14 +33,32 @@ def postgres_15() -> Iterator[str]:
     """Address of a throw-away PostgreSQL 15 with an empty database `postgres`."""
     initdb = program(str(POSTGRES_15 / "initdb"), "postgresql-15")
     with _folder() as folder:
-        data = folder / "data"
-        _run([initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
-        command = [str(POSTGRES_15 / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", "fsync=off"]
-        command += ["-c", f"unix_socket_directories={folder}", "-c", "max_parallel_workers_per_gather=0"]
-        command += ["-c", "shared_preload_libraries=pg_stat_statements", "-c", "shared_buffers=256MB"]
-        with _serving(command, folder / ".s.PGSQL.5432", signal.SIGQUIT):
-            _wait_until_ready(data / "postmaster.pid")
-            yield f"postgresql://postgres@/postgres?host={folder}&port=5432"
+        _run([initdb, "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
+        with _postgres_on(folder) as url:
+            yield url
+
+
+@contextmanager
+def standby_of(primary_url: str) -> Iterator[str]:
+    """Address of a hot standby that streams from a `postgres_15`."""
+    copy = program(str(POSTGRES_15 / "pg_basebackup"), "postgresql-15")
+    with _folder() as folder:
+        where = ["-d", primary_url, "-D", str(folder / "data")]
+        _run([copy, *where, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        with _postgres_on(folder) as url:
+            yield url
+
+
+@contextmanager
+def _postgres_on(folder: Path) -> Iterator[str]:
+    """Serve the cluster in `folder`/data on a socket in `folder`."""
+    data = folder / "data"
+    command = [str(POSTGRES_15 / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", "fsync=off"]
+    command += ["-c", f"unix_socket_directories={folder}", "-c", "max_parallel_workers_per_gather=0"]
+    command += ["-c", "shared_preload_libraries=pg_stat_statements", "-c", "shared_buffers=256MB"]
+    with _serving(command, folder / ".s.PGSQL.5432", signal.SIGQUIT):
+        _wait_until_ready(data / "postmaster.pid")
+        yield f"postgresql://postgres@/postgres?host={folder}&port=5432"
 
 
 @contextmanager

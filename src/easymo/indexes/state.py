@@ -15,7 +15,8 @@ from easymo.indexes.session import reader
 # pg_stat_user_indexes calls its columns relname and indexrelname.
 _SCANS = "select schemaname, indexrelname, idx_scan, {last} as last_scan from pg_stat_user_indexes"
 _SINCE = "select stats_reset from pg_stat_database where datname = current_database()"
-_STANDBYS = "select count(*) from pg_stat_replication where state = 'streaming'"
+# One that catches up is a replica, too; and who may not see the state must not take it for none.
+_STANDBYS = "select count(*) from pg_stat_replication where state is distinct from 'backup'"
 _LAST_SCAN_SINCE_VERSION = 16
 
 

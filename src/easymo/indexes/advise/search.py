@@ -1,6 +1,6 @@
 """The search: candidates are chosen on a small copy, built on the large one, and kept if they bring it there, too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,10 @@ from easymo.indexes.observed import Connection, Observed
 _NOISE = 0.003  # of all that is left: a smaller gain is not told from noise
 # Queries with so much of what is left get the next best candidates of the model measured, too.
 _RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 20, 3
-_HOT_FACTOR = 3.0  # what ends HOT updates must gain this much of its price: bloat and vacuum are not all in it
+# An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
+_SPACE_WORTH = 0.5
+_SMALLER_TRIED = 2
+_HOT_FACTOR = 10.0  # what ends HOT updates must gain so many times its price, which holds neither bloat nor vacuum
 
 
 class Search:
@@ -39,7 +42,6 @@ class Search:
         self._work, self._say = work, say
         self._queries, self._budget, self._ratios = list(work.queries), budget_bytes, ratios
         self._weights = {query.name: query.weight for query in work.queries}
-        self._ranked: dict[str, list[Candidate]] = {}
         self.before: dict[str, Measured] = {}
         self.after: dict[str, Measured] = {}
         self.gain_ms: dict[Candidate, float] = {}
@@ -73,7 +75,7 @@ class Search:
         """What writes pay a minute for an index, beside the others that are built."""
         return self._work.prices.of(candidate.definition, self._others(candidate), self._model.entries_ratio[candidate])
 
-    async def choose(self) -> list[Candidate]:
+    async def choose(self) -> Selection:
         """Time the workload as it is, then search on the small copy."""
         self._say(f"timing {len(self._queries)} queries as they are")
         self.before = await self._bench.measure()
@@ -85,19 +87,20 @@ class Search:
         bare = await self._model.costs((), self._queries)
         ms_per_cost = {name: self.before[name].ms / max(cost, 1e-3) for name, cost in bare.items()}
         scale = 1 / (self._ratios[0] * self._ratios[1])
-        selection = Selection(self._model, self._queries, self._work.prices, ms_per_cost, scale, self._budget)
-        chosen = await selection.run(pool)
-        self._ranked = selection.ranked
-        return chosen
+        prices = self._work.prices
+        selection = Selection(self._model, self._queries, prices, ms_per_cost, scale, self._budget)
+        await selection.run(pool)
+        return selection
 
-    async def measure(self, chosen: Sequence[Candidate], *, without_skip_scans: bool) -> None:
+    async def measure(self, selection: Selection, *, without_skip_scans: bool) -> None:
         """Build the choice on the large copy and keep what is borne out there."""
-        self._say(f"building and measuring {len(chosen)} indexes")
-        await self._bench.build(chosen)
+        self._say(f"building and measuring {len(selection.chosen)} indexes")
+        await self._bench.build(selection.chosen)
         self.after = await self._bench.measure()
         if without_skip_scans:
             await self._give_up_skipped()
-        await self._retry()
+        await self._retry(selection)
+        await self._slim(selection)
         if without_skip_scans:
             await self._give_up_skipped()
         await self._leave_one_out()
@@ -115,19 +118,19 @@ class Search:
         """Hide each index in turn; one whose users are as well off without it is dropped."""
         for candidate in sorted(self.built, key=lambda c: (len(c.include), c.name), reverse=True):
             without = await self._bench.measure(self.queries_of(candidate.name), without=candidate)
-            gain, price = self._gain_ms(without, self.after), self.price_ms(candidate)
-            if gain <= max(price, _NOISE * self.total_ms(self.after)):
-                await self._give_up(candidate, f"measured gain {gain:.0f} ms a minute, price {price:.0f}")
+            gain, needed = self._gain_ms(without, self.after), await self._needed_ms(candidate)
+            if gain <= needed:
+                await self._give_up(candidate, f"measured gain {gain:.0f} ms a minute, {needed:.0f} needed")
             self.gain_ms[candidate] = round(gain, 1)
 
-    async def _retry(self) -> None:
+    async def _retry(self, selection: Selection) -> None:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
         left = self.total_ms(self.after)
         tried = 0
         for query in sorted(self._queries, key=lambda q: -q.weight * self.after[q.name].ms):
             if query.weight * self.after[query.name].ms < _RETRY_SHARE * left:
                 return
-            for candidate in [c for c in self._ranked.get(query.name, ()) if c not in self.built][:_PER_QUERY]:
+            for candidate in self._untried(selection.ranked(query.name))[:_PER_QUERY]:
                 if tried < _RETRIES:
                     tried += 1
                     await self._try(candidate)
@@ -136,15 +139,59 @@ class Search:
         """Keep a candidate that gains more than its price, and nothing of what it makes idle."""
         await self._bench.build([candidate])
         measured = await self._bench.measure(q.name for q in self._queries if candidate.table in q.tables)
-        gain, price = self._gain_ms(self.after, measured), self.price_ms(candidate)
-        sizes = [await self._bench.size_bytes(other) for other in self.built]
-        fits = self._budget is None or sum(sizes) / self._ratios[0] <= self._budget
-        if self._work.prices.ends_hot_for(candidate.definition, self._others(candidate)):
-            price *= _HOT_FACTOR
-        if fits and gain > max(price, _NOISE * self.total_ms(self.after)):
-            self.after |= measured
+        gain, before = self._gain_ms(self.after, measured), self.after
+        self.after = self.after | measured
+        idle = [other for other in self.built if not self.queries_of(other.name)]
+        if await self._fits(idle) and gain > await self._needed_ms(candidate, instead_of=idle):
+            for other in idle:
+                await self._give_up(other, f"{candidate.name} serves its queries")
         else:
+            self.after = before
             await self._bench.drop(candidate)
+
+    async def _fits(self, idle: Collection[Candidate]) -> bool:
+        sizes = [await self._bench.size_bytes(candidate) for candidate in self.built if candidate not in idle]
+        return self._budget is None or sum(sizes) / self._ratios[0] <= self._budget
+
+    async def _needed_ms(self, candidate: Candidate, instead_of: Collection[Candidate] = ()) -> float:
+        """What an index that is built has to gain a minute: its price, and its space's worth."""
+        ends_hot = self._work.prices.ends_hot_for(candidate.definition, self._others(candidate))
+        price = self.price_ms(candidate) * (_HOT_FACTOR if ends_hot else 1)
+        return max(price, await self._worth_ms(candidate, instead_of))
+
+    async def _slim(self, selection: Selection) -> None:
+        """Put a smaller index in the place of each with which its queries lose less than the space is worth."""
+        for candidate in sorted(self.built, key=lambda c: -self._model.size_bytes[c]):
+            users = self.queries_of(candidate.name)
+            for other in self._untried(selection.smaller(candidate, users))[:_SMALLER_TRIED]:
+                if await self._replaced(candidate, other, users):
+                    break
+
+    def _untried(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [c for c in candidates if c not in self.built and c.statement not in self.dropped]
+
+    async def _replaced(self, candidate: Candidate, other: Candidate, users: Collection[str]) -> bool:
+        if self._work.prices.ends_hot_for(other.definition, self._others(candidate)):
+            return False
+        await self._bench.build([other])
+        loss = -self._gain_ms(self.after, await self._bench.measure(users, without=candidate))
+        if loss > await self._worth_ms(candidate, instead_of=[other]):
+            await self._bench.drop(other)
+            return False
+        await self._give_up(candidate, f"{other.name} serves its queries as well and is smaller")
+        return True
+
+    async def _worth_ms(self, candidate: Candidate, instead_of: Collection[Candidate]) -> float:
+        """What an index has to gain a minute to be more than noise and worth its space, less that of others."""
+        sizes = {built: await self._bench.size_bytes(built) for built in self.built}
+        more = sizes[candidate] - sum(sizes[other] for other in instead_of)
+        helped = sum(
+            self._weights[name] * measured.ms
+            for name, measured in self.after.items()
+            if measured.differs_from(self.before[name])
+        )
+        share = max(0, more) / max(1, sum(sizes.values()))
+        return max(_NOISE * self.total_ms(self.after), _SPACE_WORTH * share * helped)
 
     def _gain_ms(self, without: Mapping[str, Measured], with_it: Mapping[str, Measured]) -> float:
         """What queries gain a minute; one that does the same work as before has gained nothing, whatever its times say.

@@ -14,6 +14,7 @@ _NEARLY = 0.97
 # A gain below this share of what the workload still costs is no reason for an index.
 _WORTH = 0.004
 _BETTER = 0.9  # of a query's cost: a candidate that lowers it less is not for this query
+_SMALLER = 0.75  # of the size of another: worth a try in its place
 _EQUALLY = 0.01  # of the cost without any: so near the best one nobody sees the difference
 
 
@@ -37,7 +38,7 @@ class Selection:
         self._costs: dict[str, float] = {}
         self._bare: dict[str, float] = {}
 
-    async def run(self, pool: Collection[Candidate]) -> list[Candidate]:
+    async def run(self, pool: Collection[Candidate]) -> None:
         """Choose from the pool what costs least besides its size: nothing included, no HOT update ended.
 
         Whether more than that is worth its price, the planner's cost cannot tell: see `ranked`, and measure.
@@ -57,17 +58,21 @@ class Selection:
             self._costs = self._costs | costs
             del waiting[candidate]
             await self._drop_idle()
-        return self.chosen
 
-    @property
-    def ranked(self) -> dict[str, list[Candidate]]:
-        """For each query the candidates that lower its cost alone, the best first, of equal ones the smallest."""
-        ranked = {}
-        for name, found in self._alone.items():
-            good = min((cost for cost, _ in found), default=0.0) + _EQUALLY * self._bare[name]
-            order = [(max(good, cost), self._model.size_bytes[c], c.name, c) for cost, c in found]
-            ranked[name] = [candidate for *_, candidate in sorted(order, key=lambda row: row[:3])]
-        return ranked
+    def ranked(self, query: str) -> list[Candidate]:
+        """The candidates that lower the cost of a query alone, the best first, of equal ones the smallest."""
+        found = self._alone[query]
+        good = min((cost for cost, _ in found), default=0.0) + _EQUALLY * self._bare[query]
+        order = [(max(good, cost), self._model.size_bytes[c], c.name, c) for cost, c in found]
+        return [candidate for *_, candidate in sorted(order, key=lambda row: row[:3])]
+
+    def smaller(self, candidate: Candidate, queries: Collection[str]) -> list[Candidate]:
+        """Much smaller candidates that lower the cost of each of these queries alone, the best first."""
+        costs = [{other: cost * self._weights[name] for cost, other in self._alone[name]} for name in queries]
+        sizes = self._model.size_bytes
+        found = [c for c in costs[0] if all(c in other for other in costs)] if costs else []
+        small = [c for c in found if c.table == candidate.table and sizes[c] <= _SMALLER * sizes[candidate]]
+        return sorted(small, key=lambda c: (sum(cost[c] for cost in costs), sizes[c], c.name))
 
     def total_ms(self, costs: Mapping[str, float] | None = None) -> float:
         """Estimated ms a minute of the workload."""
