@@ -99,14 +99,28 @@ def test_that_unpaired_runs_deserve_less_trust_is_said_first_and_everywhere(save
     kept = {file: file.read_bytes() for file in tmp_path.rglob("*.*") if file.is_file()}
     out = tmp_path / "out"
     shown = CliRunner().invoke(
-        app, ["prove", "--before", str(before), "--after", str(after), "--out", str(out), "--gate"]
+        app,
+        [
+            "prove",
+            "--before",
+            str(before),
+            "--after",
+            str(after),
+            "--out",
+            str(out),
+            "--summary",
+            str(out / "summary.md"),
+            "--gate",
+        ],
     )
     assert shown.exit_code == 1, shown.stderr
     assert " ".join(shown.stdout.split()).startswith(UNPAIRED)
     verdict = json.loads((out / "verdict.json").read_text())
     assert verdict["compared"] == "runs"
     assert verdict["notes"][0] == UNPAIRED
-    assert "deserve less trust" in (out / "report.html").read_text()
+    report = (out / "report.html").read_text()
+    assert 0 < report.index("deserve less trust") < report.index("Verdicts"), "before any number"
+    assert UNPAIRED in (out / "summary.md").read_text()
     assert {file: file.read_bytes() for file in kept} == kept, "the runs are only read"
 
 

@@ -43,10 +43,12 @@ def markdown_summary(result: VerdictFile) -> str:
     """The verdicts as a Markdown document of their own, for a pull request."""
     machine = result.machine
     quick = "\nA quick run is a smoke test: its numbers decide nothing.\n" if result.mode == "quick" else ""
+    unpaired = f"\n{result.notes[0]}\n" if result.compared == "runs" else ""
     undecided = [f"- {v.claim}: {v.reason}" for v in result.promises if v.verdict == "inconclusive"]
     why = "\nWhy some are inconclusive:\n\n" + "\n".join(undecided) + "\n" if undecided else ""
     return (
-        f"### {result.system}: what was promised, what was measured\n{quick}\n{markdown_table(result)}\n{why}\n"
+        f"### {result.system}: what was promised, what was measured\n"
+        f"{unpaired}{quick}\n{markdown_table(result)}\n{why}\n"
         f"{machine.cores} cores ({machine.cpu}), {machine.postgres}, {machine.cache}; commit {result.git or 'unknown'};"
         f" {result.mode} run of {result.seconds:.0f} s.\n"
     )
