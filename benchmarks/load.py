@@ -4,8 +4,8 @@
 
 Accuracy: a server that answers at once but stands still for 200 ms every 5 s, and tools that are told to send 1,000
 requests a second. A request that comes at any moment meets a standstill in 4 % of all cases and then waits 0 to 200 ms,
-so P50 is near 0, P99 150 ms and the maximum 200 ms. The exact theory is computed from the server's own clock, for evenly
-spaced requests; of Poisson arrivals the number that meets a standstill varies by itself, P99 by some 3 %.
+so P50 is near 0, P99 150 ms and the maximum 200 ms. The exact theory is computed from the server's own clock, for
+evenly spaced requests; of Poisson arrivals the number that meets a standstill varies by itself, P99 by some 3 %.
 
 Cost: CPU seconds of all the tool's processes, of a long run less those of a short one, per request of the difference;
 so the start of a program does not count. wrk and hey are Debian packages, Locust comes with `make bench-load`; a tool
@@ -159,8 +159,8 @@ def markdown(result: dict[str, Any]) -> str:
     quick = " A quick run: its numbers decide nothing." if result["quick"] else ""
     lines += [
         "",
-        f"P99 of `easymo load` (constant) within 5 % of theory: {_yes(reached['p99_within_5_percent'])}. At most 25 µs of CPU per "
-        f"request at {TARGET_RPS:,}/s: {_yes(reached['cpu_us_at_most_25'])}. {result['when']}, "
+        f"P99 of `easymo load` (constant) within 5 % of theory: {_yes(reached['p99_within_5_percent'])}. At most 25 µs "
+        f"of CPU per request at {TARGET_RPS:,}/s: {_yes(reached['cpu_us_at_most_25'])}. {result['when']}, "
         f"{result['machine']['cores']} cores ({result['machine']['cpu']}), Python {result['python']}, {known}."
         f"{missing}{quick}",
     ]
