@@ -11,7 +11,7 @@ import pytest
 
 from easymo.cache import CacheService, Strategy
 from easymo.cache.counters import Counters
-from easymo.cache.immutable import is_immutable
+from easymo.cache.immutable import is_immutable_type
 from easymo.cache.near import ENTRY_OVERHEAD_BYTES, Entry, Near
 from easymo.embedded import Valkey
 from tests.cache.conftest import Loader, Open
@@ -40,7 +40,7 @@ class Colour(Enum):
 
 
 def entry(payload: bytes = b"1", tags: dict[str, str] | None = None) -> Entry:
-    return Entry(b"", payload, (9e9, 9e9, 9e9), tags or {}, Counters())
+    return Entry(b"", payload, 9e9, 9e9, 9e9, tags or {}, Counters())
 
 
 def test_it_stays_below_its_limit_and_keeps_what_is_used() -> None:
@@ -105,14 +105,14 @@ async def test_the_limit_holds_for_what_the_process_really_uses(valkey: Valkey, 
     [str, int, UUID, datetime, Colour, Literal["a"], Frozen, Frozen | None, tuple[Frozen, ...], Annotated[int, "x"]],
 )
 def test_what_nobody_can_change_is_shared(type_: Any) -> None:
-    assert is_immutable(type_, None)
+    assert is_immutable_type(type_)
 
 
 @pytest.mark.parametrize(
     "type_", [list[int], dict[str, int], Thawed, WithList, tuple[list[int], ...], list[Frozen], tuple, Node, dict]
 )
 def test_what_somebody_could_change_is_not(type_: Any) -> None:
-    assert not is_immutable(type_, None)
+    assert not is_immutable_type(type_)
 
 
 async def test_callers_get_the_same_frozen_struct_but_never_the_same_list(valkey: Valkey, open_cache: Open) -> None:

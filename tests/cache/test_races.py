@@ -147,13 +147,13 @@ async def test_no_stale_value_is_served_when_a_refresh_races_a_delete(server_url
     for start in range(0, TRIALS, 25):
         await asyncio.gather(*[trial(row) for row in range(start, start + 25)])
     assert stale == []
-    assert len(refreshes) > TRIALS / 4
+    assert len(refreshes) > TRIALS / 10, "hardly a refresh was under way: this proved nothing"
 
 
 async def _soon(event: asyncio.Event) -> bool:
-    """Whether it happens within a few milliseconds."""
+    """Whether it happens within some milliseconds."""
     try:
-        async with asyncio.timeout(0.01):
+        async with asyncio.timeout(0.05):
             return await event.wait()
     except TimeoutError:
         return False

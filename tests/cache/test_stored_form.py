@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis.asyncio as redis
 
@@ -16,7 +17,7 @@ from tests.cache.conftest import Loader, Open, eventually
 GOLDEN = Path(__file__).parent / "golden"
 TAGGED = Strategy("row", key="row:{id}", ttl=60, tags=("rows",))
 PLAIN = Stored(b"em\x01V" + bytes(range(8)), 1_764_000_000_000, 1_764_000_060_000, 1_764_000_090_000, {}, b'{"a":1}')
-WITH_TAGS = PLAIN._replace(tags={"user:7": "00112233aabbccdd", "users": "ffeeddcc99887766"})
+WITH_TAGS = msgspec.structs.replace(PLAIN, tags={"user:7": "00112233aabbccdd", "users": "ffeeddcc99887766"})
 
 
 @pytest.fixture

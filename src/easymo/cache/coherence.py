@@ -60,11 +60,18 @@ class Coherence:
         if isinstance(found, Foreign):
             return found
         kept = self.store.kept
-        if kept and kept.covers((name, *names.of_tags(found.tags))):
+        if (kept.names or kept.patterns) and kept.covers((name, *names.of_tags(found.tags))):
             return Outdated(found.prefix)
-        to_local_s = self.store.to_local_s
-        times = to_local_s(found.refresh_at_ms), to_local_s(found.fresh_until_ms), to_local_s(found.stale_until_ms)
-        entry = Entry(found.prefix, found.payload, times, found.tags, self._counters)
+        offset_s = self.store.epoch_minus_local_s
+        entry = Entry(
+            found.prefix,
+            found.payload,
+            found.refresh_at_ms / 1000 - offset_s,
+            found.fresh_until_ms / 1000 - offset_s,
+            found.stale_until_ms / 1000 - offset_s,
+            found.tags,
+            self._counters,
+        )
         for tag, version in found.tags.items():
             known = self.near.tags.get(tag)
             if known is None:

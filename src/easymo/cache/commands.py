@@ -127,11 +127,9 @@ class UntrackedCommands(Commands):
     tracks = False
     last_error = ""
 
-    def to_local_s(self, epoch_ms: int) -> float:
-        return epoch_ms / 1000 - time.time() + time.monotonic()
-
-    def to_epoch_ms(self, local_s: float) -> int:
-        return int((local_s - time.monotonic() + time.time()) * 1000)
+    @property
+    def epoch_minus_local_s(self) -> float:
+        return time.time() - time.monotonic()
 
     async def get(self, name: str) -> Found:
         return self._listener.arrived(name, await self._send("GET", name))

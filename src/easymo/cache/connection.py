@@ -58,6 +58,23 @@ class Address(msgspec.Struct, frozen=True):
         raise ValueError(f"The cache URL has scheme {parts.scheme!r}; a single server is redis:// or unix://.")
 
 
+class Read(Question):
+    """A GET on its way, which later callers of the same name join."""
+
+    def __init__(self, name: str, reading: "dict[str, Read]", listener: Listener) -> None:
+        self._name = name
+        self._reading = reading
+        self._listener = listener
+
+    def made_of(self, reply: Any) -> Found:
+        self.gone()
+        return self._listener.arrived(self._name, reply)
+
+    def gone(self) -> None:
+        if self._reading.get(self._name) is self:
+            del self._reading[self._name]
+
+
 class Connection(Commands):
     """A `Store` over one multiplexed connection with CLIENT TRACKING.
 
@@ -75,8 +92,8 @@ class Connection(Commands):
         self._lost = asyncio.Event()
         self._settled = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
-        self._reading: dict[str, Question] = {}
-        self._epoch_minus_local_s = 0.0
+        self._reading: dict[str, Read] = {}
+        self.epoch_minus_local_s = 0.0
         self._waiting = 0
         self._wake = asyncio.Event()
         self.tracks = False
@@ -102,12 +119,6 @@ class Connection(Commands):
             self._listener.lost()
             wire.give_up(Unavailable("the cache was closed"))
 
-    def to_local_s(self, epoch_ms: int) -> float:
-        return epoch_ms / 1000 - self._epoch_minus_local_s
-
-    def to_epoch_ms(self, local_s: float) -> int:
-        return int((local_s + self._epoch_minus_local_s) * 1000)
-
     def get(self, name: str) -> Awaitable[Found]:
         question = self._reading.get(name)
         if question is not None and self._wire is not None:
@@ -115,44 +126,36 @@ class Connection(Commands):
         return self._ask_get(name)
 
     def _ask_get(self, name: str) -> asyncio.Future[Found]:
-        def parse(raw: Any) -> Found:
-            forget()
-            return self._listener.arrived(name, raw)
-
-        def forget() -> None:
-            if self._reading.get(name) is question:
-                del self._reading[name]
-
-        question = self._ask("GET", name, parse=parse, lost=forget)
+        if self._wire is None:
+            raise Unavailable(self.last_error)
+        question = Read(name, self._reading, self._listener)
+        future = self._wire.send(question, ("GET", name))
         self._reading[name] = question
-        return question.future
+        return future
 
     async def _then_get(self, asked: Awaitable[Any], name: str) -> Found:
         read = self._ask_get(name)
         await asked
         return await read
 
-    def _ask(
+    def _send(
         self,
         *command: Argument,
         parse: Callable[[Any], Any] | None = None,
         lost: Callable[[], None] | None = None,
-    ) -> Question:
+    ) -> Awaitable[Any]:
         if self._wire is None:
             raise Unavailable(self.last_error)
         return self._wire.ask(*command, parse=parse, lost=lost)
 
-    def _send(self, *command: Argument, parse: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
-        return self._ask(*command, parse=parse).future
-
     async def delete(self, names: Iterable[str]) -> int:
         names = tuple(names)
         try:
-            question = self._ask("UNLINK", *names, parse=self._changed(*names), lost=lambda: self.keep(names))
+            unlinked = self._send("UNLINK", *names, parse=self._changed(*names), lost=lambda: self.keep(names))
         except Unavailable:
             self.keep(names)
             raise
-        return int(await question.future)
+        return int(await unlinked)
 
     async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
         cursor: bytes | str = "0"
@@ -230,8 +233,8 @@ class Connection(Commands):
     async def _set_clock(self, wire: Wire, timeout_s: float | None = None) -> None:
         # The clock is read after the question left, so it is no later than this makes it: copies end early, not late.
         sent_at = time.monotonic()
-        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s).future
-        self._epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
+        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s)
+        self.epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
 
     async def _send_kept(self, wire: Wire) -> None:
         async def scan(pattern: str) -> AsyncIterator[list[str]]:
@@ -292,4 +295,4 @@ class Connection(Commands):
 
 async def _ask_slowly(wire: Wire, *command: Argument) -> Any:
     """A question of the connection's own, for which no caller waits."""
-    return await wire.ask(*command, timeout_s=HANDSHAKE_TIMEOUT_S).future
+    return await wire.ask(*command, timeout_s=HANDSHAKE_TIMEOUT_S)

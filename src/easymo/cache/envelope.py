@@ -26,12 +26,12 @@ LEASE: Final = MAGIC + b"L"
 PREFIX_BYTES: Final = 12
 """A stored thing is told from any other by its first twelve bytes: magic, form, kind and version."""
 
-_HEADER = struct.Struct(">QQQL")
+_HEADER = struct.Struct(">12sQQQL")
 _TAGS = msgspec.json.Decoder(dict[str, str])
-_VALUE_AT = PREFIX_BYTES + _HEADER.size
+_VALUE_AT = _HEADER.size
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True):
     """A value as Redis holds it. Times are milliseconds since 1970 by the clock of Redis."""
 
     prefix: bytes
@@ -67,15 +67,14 @@ def new_prefix() -> bytes:
 def pack(stored: Stored) -> bytes:
     """The bytes of a stored value."""
     tags = msgspec.json.encode(stored.tags) if stored.tags else b""
-    times = _HEADER.pack(stored.refresh_at_ms, stored.fresh_until_ms, stored.stale_until_ms, len(tags))
-    return stored.prefix + times + tags + stored.payload
+    times_ms = stored.refresh_at_ms, stored.fresh_until_ms, stored.stale_until_ms
+    return _HEADER.pack(stored.prefix, *times_ms, len(tags)) + tags + stored.payload
 
 
 def unpack(raw: bytes) -> Stored | Lease | Foreign:
     """What the bytes of a key are."""
-    kind = raw[:4]
-    if kind == VALUE and len(raw) >= _VALUE_AT:
-        refresh_at_ms, fresh_until_ms, stale_until_ms, tag_bytes = _HEADER.unpack_from(raw, PREFIX_BYTES)
+    if raw.startswith(VALUE) and len(raw) >= _VALUE_AT:
+        prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tag_bytes = _HEADER.unpack_from(raw)
         payload_at = _VALUE_AT + tag_bytes
         if payload_at < len(raw):
             tags: dict[str, str] = {}
@@ -84,7 +83,7 @@ def unpack(raw: bytes) -> Stored | Lease | Foreign:
                     tags = _TAGS.decode(raw[_VALUE_AT:payload_at])
                 except msgspec.MsgspecError:
                     return Foreign(raw[:64])
-            return Stored(raw[:PREFIX_BYTES], refresh_at_ms, fresh_until_ms, stale_until_ms, tags, raw[payload_at:])
-    if kind == LEASE and len(raw) == PREFIX_BYTES:
+            return Stored(prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tags, raw[payload_at:])
+    if raw.startswith(LEASE) and len(raw) == PREFIX_BYTES:
         return Lease(raw)
     return Foreign(raw[:64])

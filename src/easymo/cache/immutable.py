@@ -15,15 +15,18 @@ _ATOMS: Final = (bool, int, float, str, bytes, type(None), datetime, date, time,
 
 
 @lru_cache(maxsize=1024)
-def _is_immutable_type(kind: Hashable) -> bool:
-    """Whether every value of a type is immutable, its parts included. A recursive type counts as mutable."""
+def is_immutable_type(kind: Hashable) -> bool:
+    """Whether every value of a type is immutable, its parts included: many callers may share one.
+
+    A recursive type counts as mutable, and so does `Any`: lists and dicts are decoded per caller.
+    """
     origin = get_origin(kind)
     if origin is Literal:
         return True
     if origin is Annotated:
-        return _is_immutable_type(get_args(kind)[0])
+        return is_immutable_type(get_args(kind)[0])
     if origin in (Union, types.UnionType, tuple, frozenset):
-        return all(_is_immutable_type(part) for part in get_args(kind) if part is not Ellipsis)
+        return all(is_immutable_type(part) for part in get_args(kind) if part is not Ellipsis)
     if not isinstance(kind, type):
         return False
     if kind in _ATOMS or issubclass(kind, enum.Enum):
@@ -31,17 +34,12 @@ def _is_immutable_type(kind: Hashable) -> bool:
     if issubclass(kind, msgspec.Struct) and kind.__struct_config__.frozen:
         try:
             hints = get_type_hints(kind, include_extras=True)
-            return all(_is_immutable_type(hints[name]) for name in kind.__struct_fields__)
+            return all(is_immutable_type(hints[name]) for name in kind.__struct_fields__)
         except (NameError, RecursionError):
             return False
     return False
 
 
-def is_immutable(type_: Any, value: Any) -> bool:
-    """Whether `value`, decoded as `type_`, can be handed to several callers.
-
-    Without a type (`Any`) only single numbers, texts, booleans and None can; lists and dicts are decoded per caller.
-    """
-    if type_ is Any:
-        return value.__class__ in _ATOMS
-    return _is_immutable_type(type_)
+def is_atom(value: Any) -> bool:
+    """Whether a value decoded without a type can be handed to several callers: one number, text, boolean or None."""
+    return value.__class__ in _ATOMS

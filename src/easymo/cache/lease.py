@@ -198,8 +198,11 @@ class Leases:
         fresh_until = time.monotonic() + ttl_s
         refresh_at = fresh_until - max(EARLY_RATIO * ttl_s, min(2 * load_s, ttl_s / 2))
         stale_until = fresh_until + seconds(strategy.stale_for)
-        entry = Entry(new_prefix(), payload, (refresh_at, fresh_until, stale_until), tags, job.counters)
+        entry = Entry(new_prefix(), payload, refresh_at, fresh_until, stale_until, tags, job.counters)
         if ttl_s <= 0:
             return None, entry
-        to_ms = self._store.to_epoch_ms
-        return Stored(entry.prefix, to_ms(refresh_at), to_ms(fresh_until), to_ms(stale_until), tags, payload), entry
+        offset_s = self._store.epoch_minus_local_s
+        refresh_at_ms, fresh_until_ms, stale_until_ms = (
+            int((local_s + offset_s) * 1000) for local_s in (refresh_at, fresh_until, stale_until)
+        )
+        return Stored(entry.prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tags, payload), entry

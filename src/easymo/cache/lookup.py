@@ -1,6 +1,7 @@
 """Finding a usable value: here, in Redis, in a load that is under way, or in one that begins."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ from easymo.cache.errors import (
     UnstorableValue,
 )
 from easymo.cache.flight import Flight, Flights, Loaded
-from easymo.cache.immutable import is_immutable
+from easymo.cache.immutable import is_atom, is_immutable_type
 from easymo.cache.lease import Job, Leases
 from easymo.cache.near import Entry, Near
 from easymo.cache.refresh import Refreshes
@@ -42,7 +43,7 @@ class Lookup:
         self.tags = Tags(names, near, store)
         self.leases = Leases(store, self.tags, timeout_s, self.away)
         self._refreshes = Refreshes(self.leases, refreshing)
-        self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+        self._forms: dict[Any, tuple[Callable[[bytes], Any], bool]] = {}
 
     async def close(self) -> None:
         """Cancel what is still loading."""
@@ -59,37 +60,41 @@ class Lookup:
     async def find(self, key: Key, counters: Counters) -> tuple[Found, bool]:
         """What there is for a key, and whether it was here. An entry may be stale."""
         entry = self._near.entries.get(key.key)
-        if entry is not None and monotonic() < entry.stale_until:
-            return entry, True
         started = monotonic()
-        found = await self._read(self._names.of_key(key.key))
-        counters.redis_latency.add(monotonic() - started)
+        if entry is not None and started < entry.stale_until:
+            return entry, True
+        name = self._names.data + key.key
+        try:
+            found = await self._store.get(name)
+            if not isinstance(found, Entry) or not found.proven:
+                found = await self._settled(name, found, started + self._timeout_s)
+        except Refused as error:
+            if error.code != "WRONGTYPE":
+                raise
+            await self._store.delete((name,))
+            found = Foreign(b"")
+        ended = monotonic()
+        counters.redis_latency.add(ended - started)
         if isinstance(found, Entry):
             found.counters = counters
             counters.bytes_read += len(found.payload)
-            if monotonic() >= found.stale_until:
+            if ended >= found.stale_until:
                 return None, False
         elif isinstance(found, Foreign):
             counters.corrupt += 1
         return found, False
 
-    async def _read(self, name: str) -> Found:
-        ends = monotonic() + self._timeout_s
+    async def _settled(self, name: str, found: Found, ends: float) -> Found:
+        """What a read means when it is no value that can be served as it is."""
+        if isinstance(found, Foreign) and not found.prefix:
+            await self._store.delete((name,))  # it has no bytes by which to replace it
+        if not isinstance(found, Entry):
+            return found
         try:
-            found = await self._store.get(name)
-            if isinstance(found, Foreign) and not found.prefix:
-                await self._store.delete((name,))  # it has no bytes by which to replace it
-            if not isinstance(found, Entry) or found.proven:
-                return found
             async with asyncio.timeout(max(0.001, ends - monotonic())):
                 return await self._proven(name, found)
         except TimeoutError:
             raise LateAnswer("no answer in time") from None
-        except Refused as error:
-            if error.code != "WRONGTYPE":
-                raise
-            await self._store.delete((name,))
-            return Foreign(b"")
 
     async def _proven(self, name: str, found: Entry) -> Found:
         """The same value, if its tags still have the versions that it was stored with."""
@@ -115,11 +120,12 @@ class Lookup:
         entry.visited = True
         if entry.type is type_:
             return entry.value
-        decoder = self._decoders.get(type_)
-        if decoder is None:
-            decoder = self._decoders[type_] = msgspec.json.Decoder(type_)
-        value = decoder.decode(entry.payload)
-        if is_immutable(type_, value):
+        form = self._forms.get(type_)
+        if form is None:
+            form = self._forms[type_] = msgspec.json.Decoder(type_).decode, is_immutable_type(type_)
+        decode, immutable = form
+        value = decode(entry.payload)
+        if immutable or (type_ is Any and is_atom(value)):
             self._near.keep_decoded(key.key, entry, type_, value)
         return value
 

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import Any, Final
 
+import msgspec
+
 from easymo.cache.counters import Counters
 
 ENTRY_OVERHEAD_BYTES: Final = 600
@@ -12,37 +14,21 @@ DECODED_FACTOR: Final = 4
 UNDECODED: Final[Any] = object()
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """One value as this process knows it. Times are of `time.monotonic`, in seconds."""
 
-    __slots__ = (
-        "counters",
-        "fresh_until",
-        "payload",
-        "prefix",
-        "proven",
-        "refresh_at",
-        "size",
-        "stale_until",
-        "tags",
-        "type",
-        "value",
-        "visited",
-    )
-
-    def __init__(
-        self, prefix: bytes, payload: bytes, times: tuple[float, float, float], tags: dict[str, str], counters: Counters
-    ) -> None:
-        self.prefix = prefix
-        self.payload = payload
-        self.refresh_at, self.fresh_until, self.stale_until = times
-        self.tags = tags
-        self.proven = True
-        self.counters = counters
-        self.visited = False
-        self.type: Any = UNDECODED
-        self.value: Any = None
-        self.size = 0
+    prefix: bytes
+    payload: bytes
+    refresh_at: float
+    fresh_until: float
+    stale_until: float
+    tags: dict[str, str]
+    counters: Counters
+    proven: bool = True
+    visited: bool = False
+    type: Any = UNDECODED
+    value: Any = None
+    size: int = 0
 
 
 class Near:
@@ -62,7 +48,8 @@ class Near:
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep `entry`, unless it alone is larger than the whole cache."""
-        self.drop(key)
+        if key in self.entries:
+            self.drop(key)
         entry.size = ENTRY_OVERHEAD_BYTES + len(key) + len(entry.payload)
         if entry.size > self.limit_bytes or not self.accepting:
             return

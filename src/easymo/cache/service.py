@@ -152,12 +152,32 @@ class CacheService:
             entry.visited = True
             entry.counters.near_hits += 1
             return entry.value
-        return await self._get(self._key(key), default, type)
+        wanted = self._key(key)
+        counters = self._counters(wanted.strategy)
+        if not self._enabled:
+            counters.bypasses += 1
+            return default
+        try:
+            found, near = await self._lookup.find(wanted, counters)
+        except Unavailable as error:
+            self._lookup.away(error)
+            counters.bypasses += 1
+            return default
+        if isinstance(found, Entry) and monotonic() < found.fresh_until:
+            try:
+                value = self._lookup.decode(wanted, found, type)
+            except msgspec.DecodeError:
+                counters.corrupt += 1
+            else:
+                self._lookup.count_hit(found, near, counters)
+                return value
+        counters.misses += 1
+        return default
 
     async def get_many(self, keys: Iterable[str | Key], *, type: Any = Any) -> dict[str, Any]:
         """The values that are there, by the text of their key. The reads leave together."""
         wanted = [self._key(key) for key in keys]
-        values = await asyncio.gather(*[self._get(key, MISSING, type) for key in wanted])
+        values = await asyncio.gather(*[self.get(key, MISSING, type=type) for key in wanted])
         return {key.key: value for key, value in zip(wanted, values, strict=True) if value is not MISSING}
 
     async def set(self, key: str | Key, value: Any, ttl: Ttl | None = None) -> None:
@@ -175,8 +195,8 @@ class CacheService:
         self._coherence.changed((job.name,))
         try:
             async with asyncio.timeout(self._timeout_s):
-                stored = stored._replace(tags=await self._lookup.tags.before_load(job.key.tags))
-                await self._store.put(job.name, pack(stored), stored.stale_until_ms)
+                tags = await self._lookup.tags.before_load(job.key.tags)
+                await self._store.put(job.name, pack(msgspec.structs.replace(stored, tags=tags)), stored.stale_until_ms)
         except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
             # Whether Redis has the new value is not known, so the old one must not be served any more.
             self._store.keep((job.name,))
@@ -336,28 +356,6 @@ class CacheService:
         elif known[0] is not strategy and known[0] != strategy:
             raise StrategyError(f"Two different strategies are named {strategy.name!r}; rename one of them.")
         return known[1]
-
-    async def _get(self, key: Key, default: Any, type_: Any) -> Any:
-        counters = self._counters(key.strategy)
-        if not self._enabled:
-            counters.bypasses += 1
-            return default
-        try:
-            found, near = await self._lookup.find(key, counters)
-        except Unavailable as error:
-            self._lookup.away(error)
-            counters.bypasses += 1
-            return default
-        if isinstance(found, Entry) and monotonic() < found.fresh_until:
-            try:
-                value = self._lookup.decode(key, found, type_)
-            except msgspec.DecodeError:
-                counters.corrupt += 1
-            else:
-                self._lookup.count_hit(found, near, counters)
-                return value
-        counters.misses += 1
-        return default
 
     def _swallow(self, error: BaseException) -> None:
         """Count a failure of Redis; raise what is none."""

@@ -61,15 +61,12 @@ class Store(Protocol):
     def last_error(self) -> str: ...
     @property
     def kept(self) -> "KeptDeletions": ...
+    @property
+    def epoch_minus_local_s(self) -> float:
+        """The clock of the store minus `time.monotonic`; rather too great than too small, so that copies end early."""
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
-
-    def to_local_s(self, epoch_ms: int) -> float:
-        """When, by `time.monotonic`, the clock of the store will show `epoch_ms`; rather too early than too late."""
-
-    def to_epoch_ms(self, local_s: float) -> int:
-        """The inverse of `to_local_s`."""
 
     def get(self, name: str) -> Awaitable[Found]:
         """Read a name, as the listener made it out."""

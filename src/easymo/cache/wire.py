@@ -12,6 +12,7 @@ from easymo.cache.errors import LateAnswer, Refused, Unavailable
 Parse = Callable[[Any], Any]
 
 _INCOMPLETE: Final = object()
+NEVER: Final = float("inf")
 _GRACE_S: Final = 0.003
 """After a stall of the event loop the time-out may come due before the answer that has long arrived was read."""
 
@@ -19,46 +20,62 @@ _GRACE_S: Final = 0.003
 class Question:
     """One command on its way, and everybody who waits for its answer."""
 
-    __slots__ = ("deadline", "future", "joined", "lost", "parse")
+    future: asyncio.Future[Any]
+    deadline: float
+    joined: tuple[asyncio.Future[Any], ...] = ()
 
-    def __init__(
-        self, future: asyncio.Future[Any], parse: Parse | None, lost: Callable[[], None] | None, deadline: float
-    ) -> None:
-        self.future = future
-        self.joined: list[asyncio.Future[Any]] = []
-        self.parse = parse
-        self.lost = lost
-        self.deadline = deadline
+    def made_of(self, reply: Any) -> Any:
+        """What the callers get for a good reply."""
+        return reply
+
+    def gone(self) -> None:
+        """No good answer will come."""
 
     def answer(self, reply: Any) -> None:
-        if isinstance(reply, hiredis.ReplyError):
+        if reply.__class__ is hiredis.ReplyError:
             self.fail(Refused(str(reply)))
             return
         try:
-            result = self.parse(reply) if self.parse is not None else reply
+            result = self.made_of(reply)
         except Exception as error:  # noqa: BLE001 (whatever it is belongs to the callers that wait for it)
             self.fail(error)
             return
-        for future in (self.future, *self.joined):
+        if not self.future.done():
+            self.future.set_result(result)
+        for future in self.joined:
             if not future.done():
                 future.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        if self.lost is not None:
-            self.lost()
+        self.gone()
         for future in (self.future, *self.joined):
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # marks it as seen: a caller that has gone is no reason for a log entry
 
 
+class Command(Question):
+    """A question whose sender says by functions what becomes of it."""
+
+    def __init__(self, parse: Parse | None, lost: Callable[[], None] | None) -> None:
+        self._parse = parse
+        self._lost = lost
+
+    def made_of(self, reply: Any) -> Any:
+        return self._parse(reply) if self._parse is not None else reply
+
+    def gone(self) -> None:
+        if self._lost is not None:
+            self._lost()
+
+
 class Wire(asyncio.Protocol):
     """Frames commands and replies. A caller that goes away never shifts the answers of the others.
 
-    The first command of a tick of the event loop leaves at once, those behind it in one write. `parse` runs on the
-    reply in the order of the stream, before anything that Redis sent later is looked at; so does `on_push`. When the
-    oldest question is older than `timeout_s` the connection is given up: every question fails with Unavailable, and
-    `on_lost` is called once.
+    A command that is alone leaves at once; while others are on their way, those of one tick leave in one write.
+    `parse` runs on the reply in the order of the stream, before anything that Redis sent later is looked at; so does
+    `on_push`. When the oldest question is older than `timeout_s` the connection is given up: every question fails with
+    Unavailable, and `on_lost` is called once.
     """
 
     def __init__(
@@ -74,9 +91,9 @@ class Wire(asyncio.Protocol):
         self._on_lost = on_lost
         self._questions: deque[Question] = deque()
         self._unsent: list[bytes] = []
-        self._gathering = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
         self._in_grace = False
         self._lost_because = "the server closed the connection"
 
@@ -89,36 +106,42 @@ class Wire(asyncio.Protocol):
         parse: Parse | None = None,
         lost: Callable[[], None] | None = None,
         timeout_s: float | None = None,
-    ) -> Question:
+    ) -> asyncio.Future[Any]:
         """Send a command. Raises Unavailable when the connection is gone.
 
-        `parse` turns the reply into what the futures of the question get; `lost` is called instead if no good answer
-        comes.
+        `parse` turns the reply into what the caller gets; `lost` is called instead if no good answer comes.
         """
+        return self.send(Command(parse, lost), command, timeout_s)
+
+    def send(
+        self, question: Question, command: tuple[str | bytes | int, ...], timeout_s: float | None = None
+    ) -> asyncio.Future[Any]:
+        """Send the command of `question`; its first caller waits for the future. Raises Unavailable."""
         if self._transport is None or self._transport.is_closing():
             raise Unavailable(self._lost_because)
+        future = question.future = self._loop.create_future()
         deadline = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
-        question = Question(self._loop.create_future(), parse, lost, deadline)
-        self._questions.append(question)
+        question.deadline = deadline
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-        if self._gathering:
+        if self._unsent:
             self._unsent.append(packed)
+        elif self._questions:
+            self._unsent.append(packed)
+            self._loop.call_soon(self._flush)
         else:  # one caller alone must not wait for a tick in which nobody joins it
             self._transport.write(packed)
-            self._gathering = True
-            self._loop.call_soon(self._flush)
-        if self._timer is None or deadline < self._timer.when():
+        self._questions.append(question)
+        if deadline < self._timer_at:
             self._set_timer(deadline)
-        return question
+        return future
 
     def join(self, question: Question) -> asyncio.Future[Any]:
         """One more caller for a question that is still on its way."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        question.joined.append(future)
+        question.joined += (future,)
         return future
 
     def _flush(self) -> None:
-        self._gathering = False
         if self._transport is not None and self._unsent:
             self._transport.writelines(self._unsent)
         self._unsent.clear()
@@ -126,22 +149,24 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._in_grace = False
         self._reader.feed(data)
+        next_reply, questions = self._reader.gets, self._questions
         try:
-            while (reply := self._reader.gets()) is not _INCOMPLETE:
-                if type(reply) is hiredis.PushNotification:
+            while (reply := next_reply()) is not _INCOMPLETE:
+                if reply.__class__ is hiredis.PushNotification:
                     self._on_push(reply)
-                elif self._questions:
-                    self._questions.popleft().answer(reply)
+                elif questions:
+                    questions.popleft().answer(reply)
         except hiredis.ProtocolError as error:
             self.give_up(Unavailable(f"the server sent something that is not RESP ({error})"))
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = when
         self._timer = self._loop.call_at(when, self._check_deadline)
 
     def _check_deadline(self) -> None:
-        self._timer = None
+        self._timer, self._timer_at = None, NEVER
         if not self._questions:
             return
         now, deadline = self._loop.time(), self._questions[0].deadline
