@@ -1,10 +1,12 @@
 """acceptance.toml: what is wrong in it is said with file, line and what is allowed."""
 
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
+import msgspec
 import pytest
 
-from easymo.proof.acceptance import read_acceptance
+from easymo.proof.acceptance import Acceptance, read_acceptance
 from easymo.proof.errors import AcceptanceError
 
 GOOD = (Path(__file__).parent / "other_system" / "acceptance.toml").read_text()
@@ -157,3 +159,24 @@ def test_text_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(AcceptanceError, match="--acceptance FILE"):
         read_acceptance(tmp_path / "none.toml")
+
+
+def test_the_reference_names_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "acceptance.md").read_text()
+    seen: set[type[msgspec.Struct]] = set()
+
+    def structs(kind: Any) -> None:
+        """Collect every table of the file, however deep."""
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
+            seen.add(kind)
+            for inner in get_type_hints(kind).values():
+                structs(inner)
+        for inner in get_args(kind):
+            structs(inner)
+
+    structs(Acceptance)
+    assert len(seen) > 8
+    keys = [key for struct in seen - {Acceptance} for key in struct.__struct_fields__]
+    assert [key for key in keys if f"`{key}`" not in page and f".{key}]" not in page] == []
+    for table in Acceptance.__struct_fields__:
+        assert f"[{table}" in page, table
