@@ -33,3 +33,12 @@ def environment_file(path: Path | None, variables: Mapping[str, str]) -> Iterato
     finally:
         if path.exists() and path.read_text(encoding="utf-8") == text:  # else another `up` has written its own
             path.unlink()
+
+
+def read_environment_file(path: Path) -> dict[str, str]:
+    """What :func:`environment_file` has written; empty when there is no such file."""
+    try:
+        words = shlex.split(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return dict(word.split("=", 1) for word in words if "=" in word)

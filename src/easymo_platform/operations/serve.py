@@ -54,8 +54,10 @@ SERVICES: Mapping[str, ServiceEntry] = {
 }
 
 
-def serve(name: str, host: str, port: int | None, environ: Mapping[str, str]) -> None:
+def serve(name: str, listener: Callable[[], socket.socket], environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished first.
+
+    ``listener`` is called once the settings are known to be right, and gives the listening socket.
 
     Raises:
         OperationError: for a port that is taken, settings that cannot work, or no database.
@@ -68,11 +70,11 @@ def serve(name: str, host: str, port: int | None, environ: Mapping[str, str]) ->
     except SettingsError as error:
         raise OperationError(f"{name} cannot start: {error}") from error
     configure_logs(name, app.state.runtime.settings.log_level)
-    with listen(name, host, entry.port if port is None else port) as listener:
+    with listener() as listening:
         unreachable: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(app, listener))
+                runner.run(_serve(app, listening))
         except* DatabaseError as errors:  # Litestar starts in a task group
             unreachable = errors
         while isinstance(unreachable, BaseExceptionGroup):
@@ -170,9 +172,17 @@ def main(arguments: list[str]) -> int:
         help="default: $PORT, or the service's usual port; 0 takes a free one",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--fd", type=int, help="serve on a listening socket that the parent process has opened")
     options = parser.parse_args(arguments)
+
+    def listener() -> socket.socket:
+        if options.fd is not None:
+            return socket.socket(fileno=options.fd)
+        port = SERVICES[options.name].port if options.port is None else options.port
+        return listen(options.name, options.host, port)
+
     try:
-        serve(options.name, options.host, options.port, os.environ)
+        serve(options.name, listener, os.environ)
     except OperationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -2,73 +2,35 @@
 
 import argparse
 import asyncio
-import contextlib
-import ctypes
 import os
 import signal
+import socket
 import sys
 import tempfile
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from easymo.embedded import CacheServer, DatabaseServer, EmbeddedError, cache_server, database_server
 from easymo_platform.operations.credentials import ENVIRONMENT_FILE, credentials, environment_file
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.operations.serve import LISTENING, SERVICES, listen
+from easymo_platform.operations.rolling import LocalServices, end_with_parent, local_services
+from easymo_platform.operations.rolling_control import CONTROL, control_socket
+from easymo_platform.operations.serve import SERVICES, listen
 from easymo_platform.sample_data.keys import SCALES
 
-_LAST_LINES = 15
 _CHECK_SERVERS_S = 1.0
-_STOP_S = 30
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-_libc = ctypes.CDLL(None)
-
-
-class _LogLine(msgspec.Struct):
-    event: str = ""
-    url: str = ""
-
-
-class Service:
-    """One service in a process of its own."""
-
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
-        self.name = name
-        self.process = process
-        self.url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.lines: deque[str] = deque(maxlen=_LAST_LINES)
-
-    async def follow(self) -> int:
-        """Pass its log on and wait for its end. Returns the exit code."""
-        assert self.process.stderr is not None
-        async for raw in self.process.stderr:
-            line = raw.decode(errors="replace").rstrip()
-            self.lines.append(line)
-            sys.stderr.write(f"{self.name}: {line}\n")
-            if not self.url.done():
-                with contextlib.suppress(msgspec.DecodeError):
-                    entry = msgspec.json.decode(raw, type=_LogLine)
-                    if entry.event == LISTENING:
-                        self.url.set_result(entry.url)
-        return await self.process.wait()
-
-    def stopped(self) -> OperationError:
-        """What to say when it ends by itself."""
-        last = "\n  ".join(self.lines) or "(it wrote nothing)"
-        return OperationError(
-            f"{self.name} stopped with exit code {self.process.returncode}. Its last lines:\n  {last}"
-        )
 
 
 async def run(
-    database: DatabaseServer, redis_url: str | None, options: argparse.Namespace, stop: asyncio.Event
+    database: DatabaseServer,
+    redis_url: str | None,
+    listeners: Mapping[str, socket.socket],
+    options: argparse.Namespace,
+    stop: asyncio.Event,
 ) -> None:
     """Prepare the database, start the services, print every address, wait for ``stop``.
 
@@ -79,8 +41,7 @@ async def run(
     environ = {**os.environ, "DATABASE_URL": database.url}
     environ |= {"REDIS_URL": redis_url} if redis_url else {"REDIS_ENABLED": "false"}
     environ |= credentials(environ)
-    ports = {name: _port(name, options) for name in SERVICES}
-    addresses = {f"{name.upper().replace('-', '_')}_URL": f"http://{options.host}:{ports[name]}" for name in SERVICES}
+    addresses = {f"{name.upper().replace('-', '_')}_URL": _url(listener) for name, listener in listeners.items()}
     environ |= {name: environ.get(name) or url for name, url in addresses.items()}
     await _command(environ, stop, "migrate")
     scale = options.scale or ("note" if database.embedded else None)
@@ -90,76 +51,36 @@ async def run(
         return
     with tempfile.TemporaryDirectory(prefix="easymo-render-") as folder:
         environ.setdefault("RENDER_DIR", folder)
-        handed_over = {name: environ[name] for name in ("DATABASE_URL", *credentials(environ), *addresses)}
-        handed_over["PATH"] = f"{os.path.dirname(sys.executable)}:{environ.get('PATH', '')}"
-        with environment_file(options.env_file, handed_over):
-            async with _services(environ, options.host, ports) as services:
+        async with local_services(environ, listeners) as services, control_socket(services) as control:
+            names = ("DATABASE_URL", "REDIS_URL", *credentials(environ), *addresses)
+            handed_over = {name: environ[name] for name in names if name in environ}
+            handed_over |= {
+                CONTROL: str(control),
+                "PATH": f"{os.path.dirname(sys.executable)}:{environ.get('PATH', '')}",
+            }
+            with environment_file(options.env_file, handed_over):
                 await _supervise(
                     services, lambda: _print_addresses(environ, options.env_file, services), database, stop
                 )
 
 
 async def _supervise(
-    services: list[Service], say_ready: Callable[[], None], database: DatabaseServer, stop: asyncio.Event
+    services: LocalServices, say_ready: Callable[[], None], database: DatabaseServer, stop: asyncio.Event
 ) -> None:
-    """Say when all are ready, go on until ``stop``, then end them."""
-    endings: dict[asyncio.Task[Any], Service] = {asyncio.create_task(service.follow()): service for service in services}
-    stopping = asyncio.create_task(stop.wait())
-    ready = asyncio.create_task(_all_ready(services))
-    waiting: set[asyncio.Task[Any]] = {stopping, ready, *endings}
+    """Say when all are ready and go on until ``stop``. Raises what ends it before."""
+    stopping, ready = asyncio.create_task(stop.wait()), asyncio.create_task(services.ready())
+    waiting: set[asyncio.Future[Any]] = {stopping, ready, services.failed}
     try:
         while not stopping.done():
             done, waiting = await asyncio.wait(waiting, timeout=_CHECK_SERVERS_S, return_when=asyncio.FIRST_COMPLETED)
-            for task in done & endings.keys():
-                raise endings[task].stopped()
+            if services.failed.done():
+                services.failed.result()
             if ready in done:
                 say_ready()
             database.check()
     finally:
         stopping.cancel()
         ready.cancel()
-        await _stop(services)
-        await asyncio.gather(*endings)
-
-
-async def _all_ready(services: list[Service]) -> None:
-    await asyncio.gather(*(service.url for service in services))
-
-
-@asynccontextmanager
-async def _services(environ: Mapping[str, str], host: str, ports: Mapping[str, int]) -> AsyncIterator[list[Service]]:
-    services: list[Service] = []
-    try:
-        for name, port in ports.items():
-            command = (sys.executable, "-m", "easymo_platform", "serve", name, "--host", host, "--port", str(port))
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=environ,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
-            services.append(Service(name, process))
-        yield services
-    finally:
-        await _stop(services)
-
-
-async def _stop(services: list[Service]) -> None:
-    for service in services:
-        if service.process.returncode is None:
-            service.process.terminate()
-    for service in services:
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await service.process.wait()
-        except TimeoutError:
-            service.process.kill()
-            await service.process.wait()
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 async def _command(environ: Mapping[str, str], stop: asyncio.Event, *arguments: str) -> None:
@@ -171,7 +92,7 @@ async def _command(environ: Mapping[str, str], stop: asyncio.Event, *arguments: 
         *arguments,
         env=environ,
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=end_with_parent,
     )
     ended, stopping = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
     await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -191,23 +112,30 @@ async def _is_empty(database_url: str) -> bool:
         await connection.close()
 
 
-def _port(name: str, options: argparse.Namespace) -> int:
-    """Known before the service runs, since others must find it."""
-    if not options.free_ports:
-        return SERVICES[name].port
-    with listen(name, options.host, 0) as free:
-        return int(free.getsockname()[1])
+@contextmanager
+def _listeners(options: argparse.Namespace) -> Iterator[dict[str, socket.socket]]:
+    """A listening socket per service, open before any of them runs, since others must find it."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(listen(name, options.host, 0 if options.free_ports else entry.port))
+            for name, entry in SERVICES.items()
+        }
 
 
-def _print_addresses(environ: Mapping[str, str], env_file: Path | None, services: list[Service]) -> None:
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def _print_addresses(environ: Mapping[str, str], env_file: Path | None, services: LocalServices) -> None:
     redis = environ["REDIS_URL"] if environ.get("REDIS_ENABLED") != "false" else "off (REDIS_ENABLED=false)"
     lines = [f"Postgres       {environ['DATABASE_URL']}", f"Redis/Valkey   {redis}"]
     lines += [f"Render files   {environ['RENDER_DIR']} (clips go into its folder media; RENDER_DIR names another)"]
-    for service in services:
-        entry, url = SERVICES[service.name], service.url.result()
+    for name, entry in SERVICES.items():
+        url = services[name].url.result()
         asked = entry.scope is not None and environ.get("AUTH_DISABLED") != "true"
-        token = f'-H "Authorization: Bearer $(python -m easymo_platform token {service.name} {entry.scope})" '
-        lines += [f"{service.name:<14} {url}", f"  curl -i {token if asked else ''}'{url}{entry.example}'"]
+        token = f'-H "Authorization: Bearer $(python -m easymo_platform token {name} {entry.scope})" '
+        lines += [f"{name:<14} {url}", f"  curl -i {token if asked else ''}'{url}{entry.example}'"]
         lines += [f"  curl -i '{url}{path}'" for path in ("/health", "/metrics")]
     if env_file is not None:
         lines += [f"Addresses, keys and the PATH of these commands: `. {env_file}` in another shell."]
@@ -215,11 +143,16 @@ def _print_addresses(environ: Mapping[str, str], env_file: Path | None, services
     sys.stdout.flush()
 
 
-async def _until_signalled(database: DatabaseServer, redis_url: str | None, options: argparse.Namespace) -> None:
+async def _until_signalled(
+    database: DatabaseServer,
+    redis_url: str | None,
+    listeners: Mapping[str, socket.socket],
+    options: argparse.Namespace,
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(database, redis_url, options, stop)
+    await run(database, redis_url, listeners, options, stop)
 
 
 @contextmanager
@@ -254,11 +187,12 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))  # while the servers start
     try:
-        if not options.free_ports:
-            for name, entry in SERVICES.items():
-                listen(name, options.host, entry.port).close()
-        with database_server(os.environ.get("DATABASE_URL")) as database, _cache(os.environ) as cache:
-            asyncio.run(_until_signalled(database, cache.url if cache else None, options))
+        with (
+            _listeners(options) as listeners,
+            database_server(os.environ.get("DATABASE_URL")) as database,
+            _cache(os.environ) as cache,
+        ):
+            asyncio.run(_until_signalled(database, cache.url if cache else None, listeners, options))
     except (OperationError, EmbeddedError, OSError, asyncpg.PostgresError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
