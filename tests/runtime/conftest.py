@@ -1,5 +1,6 @@
 """A small service on the runtime, on real servers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Annotated, Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar, get, post
+from litestar import Litestar, Request, get, post
 from litestar.params import FromPath, JSONBody
+from litestar.response import Stream
 
 from easymo.embedded import Postgres, Valkey
 from easymo_platform.runtime.app import Runtime, create_app
@@ -40,6 +42,24 @@ async def defect() -> None:
     raise RuntimeError("secret of the house: +250788123443")
 
 
+@get("/hang")
+async def hang(request: Request[Any, Any, Any]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        request.app.state.left_hanging = False
+
+
+@get("/pieces/{count:int}")
+async def pieces(count: FromPath[int]) -> Stream:
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(count):
+            await asyncio.sleep(0.1)
+            yield b"piece"
+
+    return Stream(slowly())
+
+
 @asynccontextmanager
 async def _nothing() -> AsyncIterator[None]:
     yield
@@ -57,7 +77,7 @@ def small_service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> SmallSe
     async def run(**environ: str) -> AsyncIterator[tuple[httpx.AsyncClient, Litestar]]:
         given: Mapping[str, str] = servers | environ
         runtime = Runtime.of("orders", read_settings(Settings, given), queries)
-        app = create_app(runtime, [order, place_order, defect], state=None, background=_nothing)
+        app = create_app(runtime, [order, place_order, defect, hang, pieces], state=None, background=_nothing)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         token = runtime.tokens.sign("orders", ["orders:write", "ops:read"], subject="tester")
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://orders") as client:

@@ -19,6 +19,7 @@ import uvloop
 from litestar import Litestar
 
 from easymo_platform.operations.errors import OperationError
+from easymo_platform.runtime.connections import BoundedProtocol
 from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.runtime.logs import configure_logs
 from easymo_platform.runtime.settings import SettingsError
@@ -123,7 +124,7 @@ async def _serve(app: Litestar, listener: socket.socket) -> None:
     runtime = app.state.runtime
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

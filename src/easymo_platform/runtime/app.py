@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from easymo.cache import CacheService
 from easymo.cache.prometheus import CacheCollector
 from easymo_platform.runtime.auth import Tokens, authorize
+from easymo_platform.runtime.bounds import REQUEST_MAX_BYTES, Bounded, refuse_oversized
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import EXCEPTION_HANDLERS
 from easymo_platform.runtime.limits import RateLimits
@@ -23,8 +24,6 @@ from easymo_platform.runtime.openapi import add_examples, openapi_config
 from easymo_platform.runtime.operational import OPERATIONAL_ROUTES
 from easymo_platform.runtime.settings import Settings
 from easymo_platform.runtime.statements import read_statements
-
-REQUEST_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def create_app(
 
     app = Litestar(
         route_handlers=[*routes, *OPERATIONAL_ROUTES],
-        guards=[authorize],
+        guards=[refuse_oversized, authorize],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         request_max_body_size=REQUEST_MAX_BYTES,
@@ -98,5 +97,6 @@ def create_app(
     app.state.runtime = runtime
     app.state.service = state
     add_examples(app)
-    app.asgi_handler = Observed(app.asgi_handler, runtime.metrics, runtime.draining)
+    bounded = Bounded(app.asgi_handler, runtime.settings.request_limit_s)
+    app.asgi_handler = Observed(bounded, runtime.metrics, runtime.draining)
     return app

@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long it goes on serving after SIGTERM while readiness already says 503: until every proxy has noticed."""
     shutdown_grace_s: int = 20
     """How long requests under way may take after SIGTERM before they are cut, counted from the end of that delay."""
+    request_limit_s: float = 15.0
+    """How long a request may take; longer than what it waits for, 10 s for a statement and 10 s for a peer."""
 
     service_jwt_keys: str = ""
     """Keys of the service tokens, separated by commas: the first one signs, all verify."""
@@ -56,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             problems.append("DATABASE_URL must start with postgresql://, for instance postgresql://127.0.0.1/easymo.")
         if self.database_pool_size < 1:
             problems.append("DATABASE_POOL_SIZE must be at least 1: without a connection no request can be answered.")
+        if not self.request_limit_s > 0:
+            problems.append("REQUEST_LIMIT_S must be greater than 0: every request would be refused.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             problems.append("LOG_LEVEL must be debug, info, warning or error.")
         problems += self._problems_of_access()
