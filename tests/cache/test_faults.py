@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 import redis.asyncio as redis
@@ -13,6 +14,7 @@ import redis.asyncio as redis
 from easymo.cache import CacheService, Strategy
 from easymo.cache.errors import CacheNotOpen
 from easymo.embedded import Valkey
+from easymo.embedded.instance import Plan
 from tests.cache.conftest import Loader, Open, eventually, free_port
 from tests.conftest import missing_wheels_skip
 
@@ -313,3 +315,25 @@ async def test_it_says_so_when_it_is_not_open() -> None:
 async def test_a_url_that_cannot_be_used_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)url"):
         CacheService(url)
+
+
+class WithoutHello(Valkey):
+    """A server that knows RESP2 only, as those older than Redis 6 do."""
+
+    def _plan(self) -> Plan:
+        plan = super()._plan()
+        return replace(plan, command=[*plan.command, "--rename-command", "HELLO", ""])
+
+
+async def test_a_server_without_resp3_serves_without_the_near_cache(open_cache: Open, loader: Loader) -> None:
+    with missing_wheels_skip(), WithoutHello() as old:
+        cache, other = await open_cache(old.url), await open_cache(old.url)
+        assert await cache.get_or_set(TAGGED(7), loader) == "value"
+        assert await other.get_or_set(TAGGED(7), loader) == await cache.get(TAGGED(7)) == "value"
+        assert loader.calls == 1
+        await other.invalidate_tag("rows")
+        assert await cache.get(TAGGED(7)) is None
+        assert await cache.get("never", "absent") == "absent"
+        stats = cache.local_stats()
+        assert (stats.connected, stats.near, stats.near_entries) == (True, False, 0)
+        assert "no RESP3" in stats.near_reason
