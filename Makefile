@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean
+.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ bench-advise: install ## advise beside the advisors that can be installed (evide
 
 bench-ingest: install ## webhook ingest with and without group commit (evidence/ingest/)
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
+
+demo-judge: install ## the judge on trial: 200 trials drawn from recorded rounds (evidence/judge/); SEED=N for others
+	$(BIN)/python -m tests.proof.trial --out evidence/judge/trial.md $(if $(filter file,$(origin SEED)),,--seed $(SEED))
+
+judge-rounds: install ## record the rounds of demo-judge again, on an idle machine (12 minutes)
+	$(BIN)/python -m tests.proof.recorded_rounds
 
 SEED ?= 1
 campaigns: install ## kill -9 at random moments, full form: index builds, renders, webhooks; SEED=N
