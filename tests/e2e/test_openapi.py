@@ -40,6 +40,7 @@ SERVICES = {
 }
 CASES = 12
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PUBLIC_KEY = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 ID = "00000000-0000-7000-8000-00000000000%d"
 USER, CALL, SESSION, MESSAGE, LETTER, OTHER_LETTER, JOB, ENDED = (ID % number for number in range(1, 9))
 ROWS = f"""
@@ -97,14 +98,13 @@ def environ(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         await connection.close()
 
     schema = [file.read_text() for file in sorted(MIGRATIONS.glob("*.sql")) if "performance" not in file.name]
-    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     common = {
         "REDIS_URL": valkey.url,
         "DATABASE_POOL_SIZE": "3",
         "AUTH_DISABLED": "true",
         "WHATSAPP_APP_SECRET": SECRET,
         "WHATSAPP_VERIFY_TOKEN": VERIFY,
-        "JWT_PUBLIC_KEY": public,
+        "JWT_PUBLIC_KEY": PUBLIC_KEY,
         **{f"FEATURE_AGENT_{feature}": "true" for feature in ("TOOLS", "PAYMENTS", "TRANSFERS")},
         "VOICE_BRIDGE_URL": "http://127.0.0.1:1",
         "RENDER_DIR": str(tmp_path_factory.mktemp("render")),
@@ -116,7 +116,8 @@ def environ(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield lambda service: common | {"DATABASE_URL": users[service]}
 
 
-def _headers(raw: bytes) -> dict[str, str]:
+def signed(raw: bytes) -> dict[str, str]:
+    """Meta's signature of a body, and an agent's token with every permission."""
     permissions = ["lead.read", "lead.write", "lead.optOut", "call.write", "call.transfer", "disposition.write"]
     claims = {"sub": "a", "tenantId": "kigali", "permissions": [*permissions, "payment.collect"]}
     token = jwt.encode(claims | {"exp": time.time() + 600}, KEY, algorithm="RS256")
@@ -125,7 +126,7 @@ def _headers(raw: bytes) -> dict[str, str]:
 
 def _send(client: TestClient[Litestar], method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else msgspec.json.encode(body)
-    headers = _headers(raw) | ({"content-type": "application/json"} if raw else {})
+    headers = signed(raw) | ({"content-type": "application/json"} if raw else {})
     return client.request(method, path, params=dict(query), content=raw, headers=headers)
 
 
@@ -177,7 +178,7 @@ def _generate(client: TestClient[Litestar], operation: Any, mode: GenerationMode
             request["url"],
             params=request.get("params"),
             content=raw,
-            headers={**headers, **_headers(raw)},
+            headers={**headers, **signed(raw)},
         )
         seen[response.status_code] += 1
         assert response.status_code < 500, (case.as_curl_command(), response.text)
