@@ -55,6 +55,10 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_tests() -> None:
     assert comparison.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 
+def test_tests_of_one_quantity_count_once() -> None:
+    assert comparison.holm([0.01, 0.02, 0.03], ["p50", "p50", "p95"]) == pytest.approx([0.02, 0.04, 0.04])
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_never_makes_a_p_smaller_and_keeps_their_order(p_values: list[float]) -> None:
     adjusted = comparison.holm(p_values)

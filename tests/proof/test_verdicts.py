@@ -152,10 +152,48 @@ def test_holm_withholds_a_verdict_that_only_luck_among_many_would_give(make_roun
     after = [8.8, 8.1, 9.4, 8.0, 9.3, 8.2]  # about -14 % against a limit of -5.5 %: p just under 0.05
     asked = promise(at_most=-0.1)
     alone = judge([asked], pairs(make_round, before, after), "none", "both")
-    among_twelve = judge([asked] * 12, pairs(make_round, before, after), "none", "both")
+    names = [f"latency_{percentile}{of}" for percentile in ("p50", "p95", "p99") for of in ("", ":read")]
+    others = [promise(name, at_most=-0.1) for name in names]
+    among_six = judge(others, pairs(make_round, before, after), "none", "both")
     assert alone[0].verdict == "kept"
-    assert {v.verdict for v in among_twelve} == {"inconclusive"}
-    assert "Holm" in among_twelve[0].reason
+    assert {v.verdict for v in among_six} == {"inconclusive"}
+    assert "Holm" in among_six[0].reason
+
+
+def test_promises_on_one_quantity_count_once_for_holm(make_round: MakeRound) -> None:
+    """A second bound on the same change asks nothing new of the measurement."""
+    measured = pairs(make_round, [10.0] * 6, [8.8, 8.1, 9.4, 8.0, 9.3, 8.2])
+    asked = [promise(at_most=bound) for bound in (-0.1, -0.09, -0.08, -0.07, -0.06)]
+    assert {v.verdict for v in judge(asked, measured, "none", "both")} == {"kept"}
+
+
+def test_a_rare_request_gets_its_p50_from_groups_of_neighbouring_pairs(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10.0, 10.4] * 5, [5.0, 5.3] * 5, requests=6)
+    [verdict] = judge([promise("latency_p50:read", at_most=-0.4)], measured, "none", "both")
+    assert verdict.verdict == "kept"
+    assert verdict.change == pytest.approx(-0.5, abs=0.03)
+    assert verdict.reason.startswith("5 groups of the 10 pairs")
+
+
+def test_a_request_that_is_too_rare_even_in_groups_stays_undecided(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10.0, 10.4] * 5, [5.0, 5.3] * 5, requests=3)
+    [verdict] = judge([promise("latency_p50:read", at_most=-0.4)], measured, "none", "both")
+    assert verdict.verdict == "inconclusive"
+    assert "a round had 3 requests" in verdict.reason
+
+
+@pytest.mark.parametrize(("seconds", "decision"), [({"take_back_s": 4.0}, "kept"), ({"take_back_s": 400.0}, "broken")])
+def test_what_is_measured_once_is_decided_by_its_value(seconds: dict[str, float], decision: str) -> None:
+    asked = promise("take_back_s", kind="level", at_most=300)
+    [verdict] = judge([asked], Measurements(once=seconds), "none", "both")
+    assert (verdict.verdict, verdict.before, verdict.interval) == (decision, None, None)
+    assert verdict.unit == "s"
+
+
+def test_what_was_not_measured_once_stays_undecided_and_has_no_change() -> None:
+    [verdict] = judge([promise("cache_hit_ratio", kind="level", at_least=0.7)], Measurements(), "none", "both")
+    assert verdict.verdict == "inconclusive"
+    assert promise("cache_hit_ratio", at_least=0.7).problem() is not None
 
 
 def test_the_change_between_any_two_arms_can_be_asked(make_round: MakeRound) -> None:

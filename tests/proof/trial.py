@@ -258,8 +258,8 @@ def main() -> int:
         findings.append(saturated_generator(url))
     text = (
         f"# The judge on trial\n\nSeed {given.seed}, {given.trials} trials from {len(trials.ordinary)} recorded rounds"
-        f" of one server and {len(trials.stalled)} of the same server with stops. The P50 of neighbouring rounds differs"
-        f" by {noise(recorded):.0%} (standard deviation of the log ratio), their autocorrelation is"
+        f" of one server and {len(trials.stalled)} of the same server with stops. The P50 of neighbouring rounds"
+        f" differs by {noise(recorded):.0%} (standard deviation of the log ratio), their autocorrelation is"
         f" {autocorrelation(recorded):+.2f}.\n\n{table(findings)}\n\nAgain: `make demo-judge`. New rounds, on an idle"
         f" machine: `make judge-rounds`. The 20 % and the stops can only be found where neighbours differ by less than"
         f" {QUIET:.0%}.\n"

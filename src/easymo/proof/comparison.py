@@ -127,11 +127,16 @@ def _signed_sums(values: Sequence[float]) -> list[float]:
     return sums
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (Holm 1979): adjusted p-values in the given order."""
+def holm(p_values: Sequence[float], quantities: Sequence[str] | None = None) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): adjusted p-values in the given order.
+
+    ``quantities`` says what each test is about. Two tests of one quantity against different limits cannot both be
+    wrongly rejected where the quantity equals the limit, so each quantity counts once (Shaffer 1986)."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    named = [str(index) for index in range(len(p_values))] if quantities is None else quantities
     adjusted, running = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        left = len({named[other] for other in order[rank:]})
+        running = max(running, min(1.0, left * p_values[index]))
         adjusted[index] = running
     return adjusted

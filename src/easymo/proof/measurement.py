@@ -78,10 +78,11 @@ class ArmCapacity(Struct, frozen=True):
 
 
 class Measurements(Struct):
-    """Everything that verdicts are made from."""
+    """Everything that verdicts are made from. ``once``: what was measured once, by its metric."""
 
     rounds: list[Round] = []
     capacity: dict[str, ArmCapacity] = {}
+    once: dict[str, float] = {}
 
     def of(self, arm: str, phase: Phase, rate_rps: float | None = None) -> list[Round]:
         """Rounds of one arm and phase (and offered rate) that are not void, in the order of their pairs."""

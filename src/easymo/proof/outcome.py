@@ -28,6 +28,7 @@ def conclude(
     if findings.rollback is None:
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
+    measured.once = _once(findings)
     promises = verdicts.judge(acceptance.promises, measured, BASELINE, TREATED, lengths.confidence)
     simulated, index_check, missing = _beside(measured, acceptance.report, root)
     return VerdictFile(
@@ -55,6 +56,18 @@ def conclude(
         simulated=simulated,
         index_check=index_check,
     )
+
+
+def _once(findings: Findings) -> dict[str, float]:
+    """What the run measured once."""
+    found: dict[str, float] = {}
+    if findings.rollback is not None:
+        found["take_back_s"] = findings.rollback.seconds
+    if (applied := findings.applied.get(TREATED)) is not None:
+        found["apply_s"] = applied.seconds
+    if reads := sum(rate.reads for rate in findings.cache_reads.values()):
+        found["cache_hit_ratio"] = sum(r.reads * r.hit_ratio for r in findings.cache_reads.values()) / reads
+    return found
 
 
 def _beside(

@@ -20,8 +20,10 @@ UNITS = {
     "rss_bytes": "bytes",
     "db_connections": "connections",
 }
+#: Measured once in a run, on the arm with every treatment: levels without a baseline and without an interval.
+ONCE = {"apply_s": "s", "take_back_s": "s", "cache_hit_ratio": "ratio"}
 METRICS = "latency_p50, latency_p95, latency_p99 (of one request: latency_p50:NAME), error_ratio, error_ratio@RATE, "
-METRICS += ", ".join(UNITS)
+METRICS += ", ".join([*UNITS, *ONCE])
 
 
 class Promise(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,10 +43,16 @@ class Promise(Struct, frozen=True, forbid_unknown_fields=True):
 
     def problem(self) -> tuple[str, str, str] | None:
         """Return ``(key, what is wrong, what is allowed)``, or None for a promise that can be judged."""
-        if not (LATENCY.match(self.metric) or ERROR_RATIO.match(self.metric) or self.metric in UNITS):
+        if not (LATENCY.match(self.metric) or ERROR_RATIO.match(self.metric) or self.metric in UNITS | ONCE):
             return "metric", f"promise {self.id!r} names the unknown metric {self.metric!r}.", METRICS
         if (self.at_most is None) == (self.at_least is None):
             return "id", f"promise {self.id!r} needs exactly one bound.", "at_most = NUMBER or at_least = NUMBER"
+        if self.metric in ONCE and self.kind == "change":
+            return (
+                "kind",
+                f"promise {self.id!r}: {self.metric} has no value before, so no change of it exists.",
+                "level",
+            )
         bound = self.at_most if self.at_most is not None else self.at_least
         if self.kind == "change" and bound is not None and bound <= -1:
             return (
@@ -61,12 +69,7 @@ class Promise(Struct, frozen=True, forbid_unknown_fields=True):
             return "ms"
         if ERROR_RATIO.match(self.metric):
             return "ratio"
-        return {
-            "capacity_rps": "requests/s",
-            "rss_bytes": "bytes",
-            "cpu_ratio": "cores",
-            "db_connections": "connections",
-        }.get(self.metric, "statements/request")
+        return (UNITS | ONCE)[self.metric]
 
     @property
     def limit(self) -> float:

@@ -2,7 +2,7 @@
 
 The rule (one for all promises): the limit is the promised bound loosened by 5 %. *kept*: the whole 95 % interval is on
 the promised side of the limit; *broken*: all of it is beyond; otherwise *inconclusive*. Paired promises are tested
-together, so Holm's adjustment may turn one of them inconclusive.
+together, so Holm's adjustment may turn one of them inconclusive; promises on one quantity count once.
 """
 
 import math
@@ -10,15 +10,18 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from easymo.load.distribution import add
 from easymo.proof import comparison
 from easymo.proof.comparison import Estimate
 from easymo.proof.measurement import AA_PHASES, Measurements, Phase, Round
-from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, Promise
+from easymo.proof.promises import DELTA, ERROR_RATIO, LATENCY, ONCE, Promise
 
 Decision = Literal["kept", "broken", "inconclusive"]
 #: Fewest requests in a round for its percentile to mean anything: ten beyond a P99, five beyond a P95 or P50. That a
 #: round of few requests is noisy shows in the interval over rounds.
 MINIMUM_REQUESTS = {"p50": 10, "p95": 100, "p99": 1000}
+#: Fewest groups of pairs that an interval is made of.
+FEWEST_GROUPS = 4
 
 
 class Verdict(Struct, frozen=True):
@@ -71,6 +74,8 @@ def judge(
         elif rate := ERROR_RATIO.match(promise.metric):
             at_rps = float(rate[1]) if rate[1] else None
             verdicts.append(_errors(promise, measured, before, after, at_rps))
+        elif promise.metric in ONCE:
+            verdicts.append(_once(promise, measured))
         else:
             verdicts.append(_paired(promise, measured, before, after, confidence))
     return _with_holm(verdicts, 1 - confidence)
@@ -78,7 +83,7 @@ def judge(
 
 def is_paired(promise: Promise) -> bool:
     """Whether the promise is judged on pairs of comparison rounds."""
-    return promise.metric != "capacity_rps" and not ERROR_RATIO.match(promise.metric)
+    return promise.metric not in {"capacity_rps", *ONCE} and not ERROR_RATIO.match(promise.metric)
 
 
 def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | None:
@@ -158,9 +163,9 @@ def _paired(promise: Promise, measured: Measurements, before: str, after: str, c
     pairs = _complete_pairs(measured, before, after)
     if len(pairs) < 2:
         return _undecided(promise, "fewer than two complete pairs of rounds")
-    first, second = (values_of([pair[side] for pair in pairs], promise.metric) for side in (0, 1))
-    if first is None or second is None:
+    if (found := _values_of_pairs(pairs, promise.metric)) is None:
         return _undecided(promise, why_no_value(promise, [r for pair in pairs for r in pair]))
+    first, second, reason = found
     change = comparison.relative_change(first, second)
     levels = [comparison.geometric_level(side) for side in (first, second)]
     if promise.kind == "change":
@@ -170,7 +175,7 @@ def _paired(promise: Promise, measured: Measurements, before: str, after: str, c
     logs = comparison.log_ratios(first, second)
     sign_flip = comparison.sign_flip_p(logs)
     noise = aa_interval(measured, before, promise.metric)
-    decision, reason = decide(promise, deciding), f"{len(pairs)} pairs"
+    decision = decide(promise, deciding)
     if noise is not None and (noise.lo > DELTA or noise.hi < -DELTA):
         decision = "inconclusive"
         reason = f"the same arm differed from itself by {noise.lo:+.0%} to {noise.hi:+.0%}: the machine was not steady"
@@ -204,19 +209,70 @@ def why_no_value(promise: Promise, rounds: list[Round]) -> str:
 
 def _with_holm(verdicts: list[Verdict | _Paired], significance: float) -> list[Verdict]:
     paired = [v for v in verdicts if isinstance(v, _Paired)]
-    adjusted = iter(comparison.holm([v.p_limit for v in paired]))
+    quantities = [f"{v.verdict.kind} of {v.verdict.metric}" for v in paired]
+    adjusted = iter(comparison.holm([v.p_limit for v in paired], quantities))
     final: list[Verdict] = []
     for entry in verdicts:
         if not isinstance(entry, _Paired):
             final.append(entry)
         elif (p := next(adjusted)) > significance and entry.verdict.verdict != "inconclusive":
             reason = (
-                f"{entry.verdict.reason}; not decided after Holm's adjustment over {len(paired)} promises (p = {p:.3f})"
+                f"{entry.verdict.reason}; not decided after Holm's adjustment over {len(set(quantities))} quantities"
+                f" (p = {p:.3f})"
             )
             final.append(structs.replace(entry.verdict, verdict="inconclusive", reason=reason))
         else:
             final.append(entry.verdict)
     return final
+
+
+def _values_of_pairs(pairs: list[tuple[Round, Round]], metric: str) -> tuple[list[float], list[float], str] | None:
+    """The metric on both sides and what its units are; None where it cannot be had.
+
+    A request too rare for a P50 of its own in each round gets one for each group of neighbouring pairs.
+    """
+    first, second = (values_of([pair[side] for pair in pairs], metric) for side in (0, 1))
+    if first is not None and second is not None:
+        return first, second, f"{len(pairs)} pairs"
+    latency = LATENCY.match(metric)
+    if latency is None or latency[1] != "p50" or latency[2] is None:
+        return None
+    groups = _grouped(pairs, latency[2], MINIMUM_REQUESTS["p50"])
+    if len(groups) < FEWEST_GROUPS:
+        return None
+    sides = [[_p50_together([pair[side] for pair in group], latency[2]) for group in groups] for side in (0, 1)]
+    known = [[value for value in side if value is not None] for side in sides]
+    if any(len(side) < len(groups) for side in known):
+        return None
+    reason = f"{len(groups)} groups of the {len(pairs)} pairs, each with {MINIMUM_REQUESTS['p50']} of these requests"
+    return known[0], known[1], reason
+
+
+def _grouped(pairs: list[tuple[Round, Round]], request: str, enough: int) -> list[list[tuple[Round, Round]]]:
+    """Neighbouring pairs in groups that hold ``enough`` of the request on either side; the rest joins the last one."""
+    groups: list[list[tuple[Round, Round]]] = [[]]
+    for pair in pairs:
+        groups[-1].append(pair)
+        if all(sum(one[side].requests(request) for one in groups[-1]) >= enough for side in (0, 1)):
+            groups.append([])
+    rest = groups.pop()
+    if groups:
+        groups[-1] += rest
+    return groups
+
+
+def _p50_together(rounds: list[Round], request: str) -> float | None:
+    found = add(r.load.per_request[request].latency_ms for r in rounds if request in r.load.per_request)
+    return found.p50 if found is not None and found.p50 > 0 else None
+
+
+def _once(promise: Promise, measured: Measurements) -> Verdict:
+    """A level that a run measures once: decided by its value, for there is nothing to make an interval of."""
+    value = measured.once.get(promise.metric)
+    if value is None:
+        return _undecided(promise, f"{promise.metric} was not measured in this run")
+    decision: Decision = "kept" if promise.holds(value) else "broken"
+    return _verdict(promise, None, value, None, None, decision, "measured once, so it has no interval")
 
 
 def _capacity(promise: Promise, measured: Measurements, before: str, after: str) -> Verdict:

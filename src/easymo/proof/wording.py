@@ -13,7 +13,7 @@ def amount(value: float | None, unit: str) -> str:
         return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.0f} kB"
     if unit == "requests/s":
         return f"{value:,.0f}/s"
-    suffix = {"ms": " ms", "cores": " cores"}.get(unit, "")
+    suffix = {"ms": " ms", "cores": " cores", "s": " s"}.get(unit, "")
     if unit == "connections":
         return f"{value:.1f}"
     return f"{_three_digits(value)}{suffix}"
