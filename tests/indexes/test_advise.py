@@ -192,6 +192,49 @@ async def test_budget_is_kept(database_url: str, postgres: Postgres, tmp_path: P
     assert 0 < advice.size_bytes <= budget_bytes
 
 
+@pytest.mark.parametrize(("pays_per_minute", "ends_hot"), [(1, True), (1_000_000, False)])
+@pytest.mark.usefixtures("many_orders")
+async def test_hot_is_ended_only_for_a_gain_that_is_worth_it_and_the_advice_says_for_which_update(
+    connection: asyncpg.Connection,
+    database_url: str,
+    postgres: Postgres,
+    tmp_path: Path,
+    pays_per_minute: int,
+    ends_hot: bool,
+) -> None:
+    await connection.execute("drop index orders_status, orders_status_id")
+    file = tmp_path / "workload.sql"
+    file.write_text(
+        "-- name: waiting\n-- calls_per_minute: 300\n"
+        "select id from orders where status = 'new' order by created_at limit 10;\n"
+        "-- name: dear\n-- calls_per_minute: 300\nselect id from orders where total = :total;\n"
+        f"-- name: pay\n-- calls_per_minute: {pays_per_minute}\nupdate orders set status = 'paid' where id = :id;\n"
+    )
+    advice = await advise(database_url, read_hot_queries([file]), scratch_url=postgres.url)
+    ended = [(index, hot) for index in advice.indexes for hot in index.ends_hot_for]
+    assert bool(ended) is ends_hot
+    assert advice.hot_kept_ratio == (0.0 if ends_hot else 1.0)
+    text = " ".join(migration(advice).replace("\n-- ", " ").split())
+    assert ("Ends HOT for pay (1 a minute), which sets status" in text) is ends_hot
+    for index, hot in ended:
+        assert (hot.statement, hot.calls_per_minute, hot.columns) == ("pay", 1.0, ["status"])
+        assert 0 < hot.ms_per_minute < index.gain_ms_per_minute
+
+
+def test_price_of_hot_counts_every_index_of_the_table() -> None:
+    update = Updates(frozenset({"state"}), 50.0, "set_state")
+    prices = Prices({"t": Writes(0.0, (update,), None)}, {"t": [parse_definition("create index k on t (id)")]})
+    on_state = parse_definition("create index j on t (state)")
+    elsewhere = parse_definition("create index e on u (state)")
+    assert prices.updates == [("t", update)]
+    (ended,) = prices.ended_by(on_state, [on_state, elsewhere])
+    assert ended.ms_per_minute == pytest.approx(50 * 2 * ENTRY_MS, abs=0.05)
+    by_expression = parse_definition("create index x on t ((state ->> 'name'))")
+    assert [ended.columns for ended in prices.ended_by(by_expression, [])] == [["state"]]
+    there = Prices(prices.writes, {"t": [on_state]})
+    assert there.updates == [], "an index that is there has ended it already"
+
+
 @pytest.mark.usefixtures("many_orders")
 async def test_statements_that_postgres_has_counted_are_a_workload(
     connection: asyncpg.Connection, database_url: str, postgres: Postgres

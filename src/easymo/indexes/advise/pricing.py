@@ -64,36 +64,41 @@ class Prices:
                 price += update.per_minute * (len(others) + entries_ratio)
         return price * ENTRY_MS
 
+    @property
+    def updates(self) -> list[tuple[str, Updates]]:
+        """Table and updates that can be HOT, the most frequent first."""
+        found = [(table, update) for table, writes in self.writes.items() for update in writes.updates]
+        can = [pair for pair in found if not _blocked(pair[1], self._there.get(pair[0], ()))]
+        return sorted(can, key=lambda pair: -pair[1].per_minute)
+
     def ends_hot_for(self, definition: Definition, chosen: Collection[Definition] = ()) -> list[Updates]:
         """Updates that are no longer HOT with this index but are with those that are there and the `chosen` ones."""
-        there = [*self._there.get(definition.table, ()), *(d for d in chosen if d.table == definition.table)]
-        writes = self.writes.get(definition.table)
-        updates = writes.updates if writes else ()
-        return [u for u in updates if not _blocked(u, there) and u.columns & columns_of(definition)]
+        chosen = [other for other in chosen if other.table == definition.table]
+        on_table = [update for table, update in self.updates if table == definition.table]
+        return [u for u in on_table if not _blocked(u, chosen) and u.columns & columns_of(definition)]
+
+    def ended_ms(self, table: str, update: Updates, chosen: Collection[Definition]) -> float:
+        """What an update costs a minute that is not HOT: an entry in every index, those there and the `chosen` ones."""
+        there = [*self._there.get(table, ()), *(d for d in chosen if d.table == table)]
+        return update.per_minute * len(there) * ENTRY_MS
 
     def ended_by(self, definition: Definition, chosen: Collection[Definition]) -> list[EndedHot]:
         """The updates that this index keeps from being HOT, once all the `chosen` ones are there."""
-        there = [*self._there.get(definition.table, ()), *(d for d in chosen if d.table == definition.table)]
         return [
             EndedHot(
                 update.by,
                 update.per_minute,
                 sorted(update.columns & columns_of(definition)),
-                round(update.per_minute * len(there) * ENTRY_MS, 1),
+                round(self.ended_ms(definition.table, update, chosen), 3),
             )
             for update in self.ends_hot_for(definition)
         ]
 
     def hot_kept_ratio(self, chosen: Collection[Definition]) -> float | None:
         """The share of updates which can be HOT without `chosen` that still can with them; None without updates."""
-        before = after = 0.0
-        for table, writes in self.writes.items():
-            there = self._there.get(table, ())
-            for update in writes.updates:
-                if not _blocked(update, there):
-                    before += update.per_minute
-                    after += 0 if _blocked(update, [d for d in chosen if d.table == table]) else update.per_minute
-        return after / before if before else None
+        before = sum(update.per_minute for _, update in self.updates)
+        kept = (u.per_minute for table, u in self.updates if not _blocked(u, [d for d in chosen if d.table == table]))
+        return sum(kept) / before if before else None
 
 
 def _blocked(update: Updates, indexes: Collection[Definition]) -> bool:

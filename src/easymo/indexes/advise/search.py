@@ -8,11 +8,11 @@ from easymo.indexes.advise.bench import Bench, Measured
 from easymo.indexes.advise.candidates import Candidate, candidates
 from easymo.indexes.advise.model import Model
 from easymo.indexes.advise.selection import Gain, Selection
-from easymo.indexes.advise.workload import Work
+from easymo.indexes.advise.workload import Query, Work
 from easymo.indexes.definitions import Definition
 from easymo.indexes.observed import Connection, Observed
 
-_NOISE = 0.003  # of all that is left: a smaller gain is not told from noise
+_NOISE = 0.01  # of all that is left: a smaller gain is no reason for one more index
 # Queries with so much of what is left get the next best candidates of the model measured, too.
 _RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 20, 3
 # An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
@@ -40,7 +40,7 @@ class Search:
     ) -> None:
         self._bench, self._model = Bench(source, full, work, ratios[0]), Model(full, small, work, ratios[1])
         self._work, self._say = work, say
-        self._queries, self._budget, self._ratios = list(work.queries), budget_bytes, ratios
+        self._budget, self._ratios = budget_bytes, ratios
         self._weights = {query.name: query.weight for query in work.queries}
         self.before: dict[str, Measured] = {}
         self.after: dict[str, Measured] = {}
@@ -52,6 +52,10 @@ class Search:
     def built(self) -> list[Candidate]:
         """What is built on the large copy: in the end, the advice."""
         return self._bench.built
+
+    @property
+    def _queries(self) -> list[Query]:
+        return [query for query in self._work.queries if query.name not in self.refused]
 
     @property
     def refused(self) -> dict[str, str]:
@@ -79,7 +83,6 @@ class Search:
         """Time the workload as it is, then search on the small copy."""
         self._say(f"timing {len(self._queries)} queries as they are")
         self.before = await self._bench.measure()
-        self._queries = [query for query in self._queries if query.name in self.before]
         pool = {c for query in self._queries for c in candidates(query.hot, self._work.catalogue)}
         pool -= {c for c in pool if any(_is_there(c, index) for index in self._work.observed)}
         self._say(f"building {len(pool)} candidates on a small copy")
@@ -100,6 +103,7 @@ class Search:
         if without_skip_scans:
             await self._give_up_skipped()
         await self._retry(selection)
+        await self._keep_hot(selection)
         await self._slim(selection)
         if without_skip_scans:
             await self._give_up_skipped()
@@ -117,7 +121,7 @@ class Search:
     async def _leave_one_out(self) -> None:
         """Hide each index in turn; one whose users are as well off without it is dropped."""
         for candidate in sorted(self.built, key=lambda c: (len(c.include), c.name), reverse=True):
-            without = await self._bench.measure(self.queries_of(candidate.name), without=candidate)
+            without = await self._bench.measure(self.queries_of(candidate.name), known=self.after, without=[candidate])
             gain, needed = self._gain_ms(without, self.after), await self._needed_ms(candidate)
             if gain <= needed:
                 await self._give_up(candidate, f"measured gain {gain:.0f} ms a minute, {needed:.0f} needed")
@@ -138,7 +142,7 @@ class Search:
     async def _try(self, candidate: Candidate) -> None:
         """Keep a candidate that gains more than its price, and nothing of what it makes idle."""
         await self._bench.build([candidate])
-        measured = await self._bench.measure(q.name for q in self._queries if candidate.table in q.tables)
+        measured = await self._bench.measure(self._asking(candidate.table), known=self.after)
         gain, before = self._gain_ms(self.after, measured), self.after
         self.after = self.after | measured
         idle = [other for other in self.built if not self.queries_of(other.name)]
@@ -159,6 +163,32 @@ class Search:
         price = self.price_ms(candidate) * (_HOT_FACTOR if ends_hot else 1)
         return max(price, await self._worth_ms(candidate, instead_of))
 
+    async def _keep_hot(self, selection: Selection) -> None:
+        """Drop the indexes that end HOT for an update where together they gain too little for that.
+
+        One alone looks cheap when another has ended it already. They have to gain more than those would that are next
+        best for their queries and leave HOT as it is.
+        """
+        prices = self._work.prices
+        for table, update in prices.updates:
+            ending = [c for c in self.built if c.table == table and update in prices.ends_hot_for(c.definition)]
+            if not ending:
+                continue
+            users = {name for candidate in ending for name in self.queries_of(candidate.name)}
+            others = {c for name in users for c in self._leaving_hot(selection.ranked(name))[:1]}
+            await self._bench.build(sorted(others, key=lambda c: c.name))
+            measured = await self._bench.measure(self._asking(table), known=self.after, without=ending)
+            loss = -self._gain_ms(self.after, measured)
+            needed = _HOT_FACTOR * prices.ended_ms(table, update, [c.definition for c in self.built])
+            reason = f"gains {loss:.0f} ms a minute, {needed:.0f} needed to end HOT for {update.by}"
+            if loss > needed or not await self._fits(ending):
+                ending, reason = list(others), "ends no HOT update, but its query loses too much"
+            for candidate in ending:
+                await self._give_up(candidate, reason)
+
+    def _leaving_hot(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [c for c in self._untried(candidates) if not self._work.prices.ends_hot_for(c.definition)]
+
     async def _slim(self, selection: Selection) -> None:
         """Put a smaller index in the place of each with which its queries lose less than the space is worth."""
         for candidate in sorted(self.built, key=lambda c: -self._model.size_bytes[c]):
@@ -174,7 +204,8 @@ class Search:
         if self._work.prices.ends_hot_for(other.definition, self._others(candidate)):
             return False
         await self._bench.build([other])
-        loss = -self._gain_ms(self.after, await self._bench.measure(users, without=candidate))
+        measured = await self._bench.measure(users, known=self.after, without=[candidate])
+        loss = -self._gain_ms(self.after, measured)
         if loss > await self._worth_ms(candidate, instead_of=[other]):
             await self._bench.drop(other)
             return False
@@ -194,17 +225,20 @@ class Search:
         return max(_NOISE * self.total_ms(self.after), _SPACE_WORTH * share * helped)
 
     def _gain_ms(self, without: Mapping[str, Measured], with_it: Mapping[str, Measured]) -> float:
-        """What queries gain a minute; one that does the same work as before has gained nothing, whatever its times say.
+        """What queries gain a minute; one that does the same work as before has gained nothing, whatever a clock says.
 
         Work is counted, so that advice does not depend on what else the machine does.
         """
         both = [(name, without[name], with_it[name]) for name in without.keys() & with_it.keys()]
         return sum(self._weights[name] * (old.ms - new.ms) for name, old, new in both if new.differs_from(old))
 
+    def _asking(self, table: str) -> list[str]:
+        return [query.name for query in self._queries if table in query.tables]
+
     async def _give_up(self, candidate: Candidate, reason: str) -> None:
         await self._bench.drop(candidate)
         self.dropped[candidate.statement] = reason
-        self.after |= await self._bench.measure(q.name for q in self._queries if candidate.table in q.tables)
+        self.after |= await self._bench.measure(self._asking(candidate.table), known=self.after)
 
     def _others(self, candidate: Candidate) -> list[Definition]:
         return [other.definition for other in self.built if other is not candidate]
