@@ -1,6 +1,8 @@
 """Runs in processes of their own: an exact sum, and errors that come back as errors."""
 
 import asyncio
+import os
+import queue
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from easymo.load import Job, LoadError, LoadResult, ScenarioError, Stage, TargetError, run_process, schedule_of
+from easymo.load import Glance, Job, LoadError, LoadResult, ScenarioError, Stage, TargetError, run_process, schedule_of
+from easymo.load.live import Sight, Watch, telling
 from tests.load.http_server import always_ok, serving
 
 SCENARIO = """
@@ -77,3 +80,33 @@ def test_a_job_that_cannot_be_read_is_a_usage_error(arguments: list[str]) -> Non
     assert process.returncode == 2
     assert process.stderr.startswith("usage: python -m easymo.load JOB")
     assert process.stdout == ""
+
+
+async def test_a_run_in_several_processes_can_be_glanced_at_as_one(scenario: str) -> None:
+    glances: list[Glance] = []
+    async with serving(always_ok) as (target, _):
+        work = Job(scenario=scenario, urls={"": target.url}, stages=[Stage(100, 3)], seed=1, arrivals="constant")
+        result = await asyncio.to_thread(run_process, work, 2, None, glances.append)
+    assert result.latency_ms is not None
+    assert {glance.second for glance in glances} <= {1, 2, 3}
+    assert len(glances) >= 2
+    for glance in glances:
+        assert (glance.requests, glance.errors) == (100, 0), "of both processes together"
+        assert glance.p99_ms is not None
+        assert glance.p99_ms <= result.latency_ms.max * 1.001 + 0.01
+
+
+def test_a_second_is_told_when_all_processes_have_told_it() -> None:
+    glances: queue.Queue[Glance] = queue.Queue()
+    watch = Watch(2, glances.put)
+    pipes = watch.open(), watch.open()
+    first, second = map(telling, pipes)
+    first(Sight(1, 10, 1, [100] * 9, [5] * 10))
+    first(Sight(2, 12, 0, [100] * 12, [5] * 12))
+    second(Sight(1, 11, 2, [300] * 9, [500] * 11))
+    told = glances.get(timeout=10)
+    assert (told.second, told.requests, told.errors) == (1, 21, 3)
+    assert (told.p50_ms, told.p99_ms, told.lateness_p99_ms) == (3.0, 3.0, 5.0)
+    assert glances.empty()
+    for descriptor in pipes:
+        os.close(descriptor)

@@ -65,6 +65,7 @@ def run(
     Every request is sent at its intended time, whatever has become of the others, and its latency counts from then.
     """
     from easymo.load import Job, LoadError, parse_requirement, parse_targets, run_job, run_process
+    from easymo.load.live import glancing
 
     try:
         requirements = [parse_requirement(text) for text in require or ()]
@@ -80,13 +81,16 @@ def run(
             seed=seed,
             salt=secrets.token_hex(4) if salt is None else salt,
         )
+        show = _show if sys.stderr.isatty() else None
         if processes > 1 or json:
-            result = run_process(job, processes)
+            result = run_process(job, processes, on_second=show)
         else:
-            result = run_job(job, on_second=_show if sys.stderr.isatty() else None)
+            result = run_job(job, glancing(show) if show else None)
     except LoadError as error:
+        _clear_line()
         typer.echo(f"easymo load: {error}", err=True)
         raise typer.Exit(error.exit_code) from error
+    _clear_line()
     missed = [requirement for requirement in requirements if not requirement.met_by(result)]
     if json:
         typer.echo(msgspec.json.encode(result))
@@ -149,9 +153,12 @@ def _show(glance: "Glance") -> None:
     sys.stderr.flush()
 
 
-def _print(result: "LoadResult", requirements: "list[Requirement]") -> None:
+def _clear_line() -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\r" + " " * 79 + "\r")
+
+
+def _print(result: "LoadResult", requirements: "list[Requirement]") -> None:
     console = Console(highlight=False)
     console.print(
         f"{result.requests} requests in {result.duration_s:g} s: {result.rate_rps:.1f}/s started, "

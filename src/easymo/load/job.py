@@ -13,7 +13,7 @@ import uvloop
 
 from easymo.load.errors import LoadError, ScenarioError, TargetError
 from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator, Observations
-from easymo.load.live import Glance, glance
+from easymo.load.live import Glance, Sight, Watch, glancing, look
 from easymo.load.realtime import undisturbed
 from easymo.load.result import Ledger, LoadResult, merge, summarise
 from easymo.load.scenario import load_scenario
@@ -64,14 +64,15 @@ async def run(
 
     `on_second` gets a glance at each second of the run as it ends.
     """
-    generator = _generator(schedule, timeout_s, max_connections, on_second)
+    see = None if on_second is None else glancing(on_second)
+    generator = _generator(schedule, timeout_s, max_connections, see)
     return summarise(schedule, await generator.run())
 
 
-def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> LoadResult:
+def run_job(job: Job, on_second: Callable[[Sight], None] | None = None) -> LoadResult:
     """Carries out the job in this process, at real-time priority where that is allowed. Blocks.
 
-    Raises `ScenarioError` and `TargetError`.
+    `on_second` gets what this process saw of each second as it ends. Raises `ScenarioError` and `TargetError`.
     """
     schedule = schedule_of(job)
     with undisturbed() as priority, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -81,38 +82,54 @@ def run_job(job: Job, on_second: Callable[[Glance], None] | None = None) -> Load
 
 
 def _generator(
-    schedule: Schedule, timeout_s: float, max_connections: int, on_second: Callable[[Glance], None] | None
+    schedule: Schedule, timeout_s: float, max_connections: int, on_second: Callable[[Sight], None] | None
 ) -> Generator:
-    def look(second: int, observed: Observations) -> None:
+    def see(second: int, observed: Observations) -> None:
         if on_second is not None:
-            on_second(glance(schedule, Ledger(schedule, observed), second))
+            on_second(look(schedule, Ledger(schedule, observed), second))
 
-    return Generator(schedule, timeout_s=timeout_s, max_connections=max_connections, on_second=look)
+    return Generator(schedule, timeout_s=timeout_s, max_connections=max_connections, on_second=see)
 
 
-def run_process(job: Job, processes: int = 1, environment: Mapping[str, str] | None = None) -> LoadResult:
+def run_process(
+    job: Job,
+    processes: int = 1,
+    environment: Mapping[str, str] | None = None,
+    on_second: Callable[[Glance], None] | None = None,
+) -> LoadResult:
     """Carries out the job in new processes that share its schedule, and adds up their results. Blocks.
 
     So neither this process's garbage nor its other threads can make the generator late. The processes start within
-    some milliseconds of each other, and die with the caller. `environment` is added to this process's own. Raises what
-    `run_job` raises, and `LoadError` when a process came to another end.
+    some milliseconds of each other, and die with the caller. `environment` is added to this process's own. `on_second`
+    gets, in another thread, a glance at each second that all processes have told of. Raises what `run_job` raises, and
+    `LoadError` when a process came to another end.
     """
+    watch = None if on_second is None else Watch(processes, on_second)
     with ExitStack() as stack:
         workers = []
         for index in range(processes):
-            part = msgspec.structs.replace(job, share=(index, processes))
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "easymo.load", "-"],
-                env=os.environ | dict(environment or {}),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            worker = _start(os.environ | dict(environment or {}), watch)
             stack.enter_context(worker)
             stack.callback(worker.kill)  # comes before the wait of the line above
-            _hand_over(part, worker)
+            _hand_over(msgspec.structs.replace(job, share=(index, processes)), worker)
             workers.append(worker)
         return merge([_result_of(worker) for worker in workers])
+
+
+def _start(environment: Mapping[str, str], watch: Watch | None) -> subprocess.Popen[bytes]:
+    live = () if watch is None else (watch.open(),)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "easymo.load", *(f"--live={descriptor}" for descriptor in live), "-"],
+            env=environment,
+            pass_fds=live,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        for descriptor in live:
+            os.close(descriptor)
 
 
 def _hand_over(job: Job, worker: subprocess.Popen[bytes]) -> None:
