@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
+import redis
 
 from easymo import indexes
 from easymo.embedded import Postgres, Valkey
@@ -30,15 +32,43 @@ def shop(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SHOP, tmp_path / "shop"))
 
 
-class Judge:
-    """`easymo prove --quick` in a process of its own, and what it leaves."""
+@pytest.fixture
+def small_shop(shop: Path) -> Path:
+    """The shop with few orders, for tests to which its speed does not matter."""
+    data = (shop / "data.sql").read_text()
+    assert "150000" in data
+    (shop / "data.sql").write_text(data.replace("150000", "2000"))
+    return shop
 
-    def __init__(self, shop: Path, *arguments: str, **environment: str) -> None:
+
+#: A full run in small: one pair of cold rounds, one cell for break-even.
+FULL_IN_SMALL = {
+    "pairs = 3": 'pairs = 3\ncold_pairs = 2\nwrites = ["new order"]',
+    "round_s = 1.5": "round_s = 0.6",
+    "warm_up_s = 0.3": "warm_up_s = 0.2",
+    "step_s = 1.0": "step_s = 0.5",
+    "limit_rps = 400": "limit_rps = 100",
+    "seconds = 1.5": "seconds = 0.5",
+    "[stress]": """[break_even]
+scales = ["small"]
+repeat_read = [1]
+environment = { UNREAD = "{repeat_read}" }
+pairs = 3
+round_s = 0.6
+
+[stress]""",
+}
+
+
+class Judge:
+    """`easymo prove` (`--quick` unless said otherwise) in a process of its own, and what it leaves."""
+
+    def __init__(self, shop: Path, *arguments: str, mode: str = "--quick", **environment: str) -> None:
         self.mark = f"EASYMO_TEST_RUN={random.randrange(10**12)}"
         name, value = self.mark.split("=")
         clean = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "easymo.cli", "prove", "--quick", "--out", str(shop / "run"), *arguments],
+            [sys.executable, "-m", "easymo.cli", "prove", mode, "--out", str(shop / "run"), *arguments],
             cwd=shop,
             env={**clean, name: value, **environment},
             stdout=subprocess.PIPE,
@@ -154,22 +184,57 @@ def check_the_rounds(file: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_the_users_own_servers_are_as_they_were_found(
-    shop: Path, judges: list[Judge], postgres: Postgres, database_url: str, valkey: Valkey
+async def test_a_full_run_leaves_the_users_own_servers_as_they_were_found(
+    small_shop: Path, judges: list[Judge], postgres: Postgres, database_url: str, valkey: Valkey
 ) -> None:
+    file = small_shop / "acceptance.toml"
+    for old, new in FULL_IN_SMALL.items():
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new, 1))
+    before_it, promise = file.read_text().split('[[promises]]\nid = "orders-faster"')  # few orders decide nothing
+    file.write_text(before_it + promise[promise.index("[[promises]]") :])
     user = await asyncpg.connect(database_url)
     await user.execute("CREATE TABLE mine (id int PRIMARY KEY); INSERT INTO mine VALUES (1)")
+    mine = redis.Redis.from_url(valkey.url)
+    mine.set("mine", "kept")
     names = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
     before, databases = await indexes.snapshot(user), await user.fetchval(names)
-    judge = Judge(shop, "--json", DATABASE_URL=database_url, REDIS_URL=valkey.url)
+    judge = Judge(small_shop, "--json", mode="--full", DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(judge)
     code, output, errors = judge.finish()
     assert code == 0, errors
-    assert {p["verdict"] for p in json.loads(output)["promises"]} == {"kept", "broken"}
     assert await indexes.snapshot(user) == before
     assert await user.fetchval(names) == databases
     assert await user.fetchval("SELECT count(*) FROM mine") == 1
+    assert (mine.get("mine"), mine.dbsize()) == (b"kept", 1), "a cold round empties the scratch database alone"
+    mine.delete("mine")
+    mine.close()
     await user.close()
+    check_the_full_run(json.loads(output), small_shop / "run", errors)
+
+
+def check_the_full_run(verdict: dict[str, Any], run: Path, errors: str) -> None:
+    steps = re.match(r"(\d+) steps, about ", errors)
+    assert steps is not None, errors
+    assert int(steps[1]) == errors.count(" left)") + 1, "all but the second look, which nothing called for"
+    assert verdict["arms"].keys() == verdict["write_cost"].keys() == {"none", "index", "memory", "both"}
+    rounds = [json.loads(line) for line in (run / "rounds.jsonl").read_text().splitlines()]
+    order = [r["arm"] for r in rounds if r["phase"] == "compare" and r["pair"] < 2]
+    assert order == ["none", "index", "memory", "both", "index", "memory", "both", "none"], "rotated blocks"
+    cold = [r["arm"] for r in rounds if r["phase"] == "cold"]
+    assert cold == ["none", "both", "both", "none"]
+    assert verdict["cold"]["latency_ms"].keys() == {"none", "both"}
+    log = {arm: cost["wal_bytes_per_write"] for arm, cost in verdict["write_cost"].items()}
+    assert log["index"] > log["none"], "an index is written with every order"
+    assert log["both"] > log["memory"]
+    indexed = {arm: cost["index_bytes"] for arm, cost in verdict["write_cost"].items()}
+    assert indexed["both"] == indexed["index"] > indexed["none"]
+    (cell,) = verdict["break_even"]["cells"]
+    assert (cell["scale"], cell["verdicts"]["impossible"]) == ("small", "broken")
+    assert "no-errors" not in cell["verdicts"], "no stress on the grid"
+    report = (run / "report.html").read_text()
+    for heading in ("Break-even", "What writing costs", "Cold cache"):
+        assert f"<h2>{heading}</h2>" in report
 
 
 @pytest.mark.slow
@@ -194,11 +259,11 @@ def test_a_run_stopped_at_any_moment_leaves_nothing(
 
 @pytest.mark.slow
 async def test_a_run_stopped_in_the_middle_leaves_no_scratch_database_on_the_users_server(
-    shop: Path, judges: list[Judge], database_url: str, valkey: Valkey
+    small_shop: Path, judges: list[Judge], database_url: str, valkey: Valkey
 ) -> None:
     user = await asyncpg.connect(database_url)
     ours = r"SELECT count(*) FROM pg_database WHERE datname LIKE 'easymo\_prove\_%'"
-    stopped = Judge(shop, DATABASE_URL=database_url, REDIS_URL=valkey.url)
+    stopped = Judge(small_shop, DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(stopped)
     stopped.wait_for("capacity before")
     assert await user.fetchval(ours) == 4
@@ -207,13 +272,13 @@ async def test_a_run_stopped_in_the_middle_leaves_no_scratch_database_on_the_use
     assert code == 130, errors
     assert await user.fetchval(ours) == 0
 
-    killed = Judge(shop, "--out", str(shop / "run2"), DATABASE_URL=database_url, REDIS_URL=valkey.url)
+    killed = Judge(small_shop, "--out", str(small_shop / "run2"), DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(killed)
     killed.wait_for("capacity before")
     killed.process.kill()
     killed.finish()
     assert await user.fetchval(ours) == 4, "a killed judge cannot clean up"
-    following = Judge(shop, "--out", str(shop / "run3"), DATABASE_URL=database_url, REDIS_URL=valkey.url)
+    following = Judge(small_shop, "--out", str(small_shop / "run3"), DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(following)
     following.wait_for("capacity before")
     assert await user.fetchval(ours) == 4, "the next run has removed what the killed one left"
@@ -226,9 +291,9 @@ async def test_a_run_stopped_in_the_middle_leaves_no_scratch_database_on_the_use
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ["postgres", "valkey-server"])
 def test_a_server_that_dies_in_the_middle_voids_the_run_in_one_sentence(
-    shop: Path, judges: list[Judge], left_behind: LeftBehind, server: str
+    small_shop: Path, judges: list[Judge], left_behind: LeftBehind, server: str
 ) -> None:
-    judge = Judge(shop)
+    judge = Judge(small_shop)
     judges.append(judge)
     judge.wait_for("capacity before")
     judge.server(server).kill()
@@ -241,14 +306,14 @@ def test_a_server_that_dies_in_the_middle_voids_the_run_in_one_sentence(
 
 @pytest.mark.slow
 def test_a_process_that_dies_in_the_middle_is_named_with_its_last_words(
-    shop: Path, judges: list[Judge], left_behind: LeftBehind
+    small_shop: Path, judges: list[Judge], left_behind: LeftBehind
 ) -> None:
-    server = (shop / "server.py").read_text()
+    server = (small_shop / "server.py").read_text()
     dying = 'if kind == "customers":\n        if prices: print("out of paper", flush=True), os._exit(7)'
-    (shop / "server.py").write_text(server.replace('if kind == "customers":', dying))
-    judge = Judge(shop)
+    (small_shop / "server.py").write_text(server.replace('if kind == "customers":', dying))
+    judge = Judge(small_shop)
     judges.append(judge)
-    (shop / "server.py").write_text((shop / "server.py").read_text().replace("if REMEMBER:", "if True:"))
+    (small_shop / "server.py").write_text((small_shop / "server.py").read_text().replace("if REMEMBER:", "if True:"))
     code, _, errors = judge.finish()
     assert code == 3, errors
     assert "shop ended with exit code 7" in errors
@@ -266,11 +331,11 @@ def test_a_process_that_dies_in_the_middle_is_named_with_its_last_words(
     ],
 )
 def test_a_system_that_cannot_be_measured_is_refused_in_a_sentence(
-    shop: Path, judges: list[Judge], left_behind: LeftBehind, old: str, new: str, code: int, said: str
+    small_shop: Path, judges: list[Judge], left_behind: LeftBehind, old: str, new: str, code: int, said: str
 ) -> None:
-    file = shop / "acceptance.toml"
+    file = small_shop / "acceptance.toml"
     file.write_text(file.read_text().replace(old, new, 1))
-    judge = Judge(shop)
+    judge = Judge(small_shop)
     judges.append(judge)
     found, _, errors = judge.finish()
     assert found == code, errors
@@ -288,12 +353,12 @@ def test_a_folder_that_exists_is_never_overwritten(shop: Path, judges: list[Judg
     assert "exists already" in errors
 
 
-def test_a_full_disk_is_said_in_a_sentence(shop: Path, judges: list[Judge], left_behind: LeftBehind) -> None:
+def test_a_full_disk_is_said_in_a_sentence(small_shop: Path, judges: list[Judge], left_behind: LeftBehind) -> None:
     """The data command meets the full disk; /dev/full stands for it."""
-    file = shop / "acceptance.toml"
+    file = small_shop / "acceptance.toml"
     command = 'data = ["{python}", "-c", "open(\'/dev/full\', \'w\').write(\'x\' * 10**6)"]\nscale = "small"'
     file.write_text(file.read_text().replace('scale = "small"', command, 1))
-    judge = Judge(shop)
+    judge = Judge(small_shop)
     judges.append(judge)
     code, _, errors = judge.finish()
     assert code == 3, errors
