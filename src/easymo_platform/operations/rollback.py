@@ -1,0 +1,198 @@
+"""`python -m easymo_platform rollback`: the performance note's plan, one step or all of it, on `up` or a cluster."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from easymo_platform.operations import rollback_cluster, rollback_local
+from easymo_platform.operations.errors import OperationError
+from easymo_platform.operations.rollback_cluster import Kubectl, current_context
+from easymo_platform.operations.rollback_indexes import indexes
+from easymo_platform.operations.rollback_journal import JOURNAL, WHOLE, RollbackJournal
+from easymo_platform.operations.rollback_plan import STEPS, Action, Attempt, Outcome, State
+from easymo_platform.operations.rolling_control import platform_here
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `--json` prints. ``target`` is where; ``failed`` the sentence of the action that could not be done."""
+
+    target: str
+    dry_run: bool
+    done: bool
+    seconds: float
+    outcomes: list[Outcome]
+    failed: str = ""
+
+
+def plan(steps: Sequence[str], options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[str, list[Action]]:
+    """Where the rollback takes place, and its actions. Raises OperationError when there is no such place."""
+    here = platform_here(environ) if options.on != "cluster" else None
+    if here is not None:
+        return "local", [action for step in steps for action in _local(step, here)]
+    context = current_context() if options.on != "local" else None
+    if context is None:
+        raise OperationError(
+            "There is nothing to roll back from here: no `python -m easymo_platform up` runs on this machine, and "
+            "kubectl has no current context. Start the one, or choose the other by `kubectl config use-context`."
+        )
+    kubectl = Kubectl(context, options.namespace)
+    actions = [action for step in steps for action in _of_cluster(step, kubectl, options.manifests, environ)]
+    return f"context {context}, namespace {kubectl.namespace}", actions
+
+
+def _local(step: str, here: Mapping[str, str]) -> list[Action]:
+    match step:
+        case "application":
+            return rollback_local.application(here)
+        case "autoscaler":
+            return rollback_local.autoscaler()
+        case "cache":
+            return rollback_local.cache(here)
+    return indexes(_database_url(here))
+
+
+def _of_cluster(step: str, kubectl: Kubectl, manifests: Path | None, environ: Mapping[str, str]) -> list[Action]:
+    match step:
+        case "application":
+            return rollback_cluster.application(kubectl)
+        case "autoscaler":
+            return rollback_cluster.autoscaler(kubectl, manifests)
+        case "cache":
+            return rollback_cluster.cache(kubectl)
+    return indexes(_database_url(environ))
+
+
+def perform(actions: Sequence[Action], journal: RollbackJournal, report: Callable[[Outcome], None]) -> str:
+    """Do what is not done yet, in order. Returns the sentence of the action that failed; empty when none did."""
+    failed = ""
+    for action in actions:
+        identity, started = f"{action.step}: {action.name}", time.monotonic()
+        if failed:
+            report(Outcome(action.step, action.name, action.commands, "not reached", 0.0, ""))
+            continue
+        if journal.is_done(identity):
+            report(Outcome(action.step, action.name, action.commands, "done before", 0.0, ""))
+            continue
+        journal.begin(identity)
+        try:
+            said = action.perform(Attempt(journal.noted(identity), partial(journal.begin, identity)))
+        except OperationError as error:
+            failed = said = str(error)
+        else:
+            journal.done(identity)
+        seconds = time.monotonic() - started
+        report(Outcome(action.step, action.name, action.commands, "failed" if failed else "done", seconds, said))
+    return failed
+
+
+def show(actions: Sequence[Action], journal: RollbackJournal, report: Callable[[Outcome], None]) -> None:
+    """The dry run: what `perform` would do."""
+    for action in actions:
+        done = journal.is_done(f"{action.step}: {action.name}")
+        state: State = "done before" if done else "planned"
+        report(Outcome(action.step, action.name, action.commands, state, 0.0, action.remark))
+
+
+def _database_url(environ: Mapping[str, str]) -> str:
+    url = environ.get("DATABASE_URL")
+    if not url:
+        raise OperationError(
+            "DATABASE_URL is not set: indexes are dropped over a connection of the tables' owner. Set it, or roll back "
+            "the other steps one by one."
+        )
+    return url
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, then show or do. Returns 0, 1 when an action failed or there is no platform, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    steps = STEPS if options.step == WHOLE else (options.step,)
+    outcomes: list[Outcome] = []
+
+    def report(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if not options.json:
+            _print(outcome)
+
+    started, failed = time.monotonic(), ""
+    try:
+        target, actions = plan(steps, options, os.environ)
+        journal = RollbackJournal(options.journal, target)
+        if options.afresh and options.yes:
+            journal.finish()
+        if not options.json:
+            _print_head(target, journal)
+        if options.yes:
+            journal.start(options.step)
+            failed = perform(actions, journal, report)
+            if not failed:
+                journal.reached(options.step)
+        else:
+            show(actions, journal, report)
+    except OperationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: what was reported is done; the same command goes on from there.\n")
+        return 130
+    seconds = time.monotonic() - started
+    if options.json:
+        result = Report(target, not options.yes, options.yes and not failed, seconds, outcomes, failed)
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        _print_tail(options, failed, seconds)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m easymo_platform rollback",
+        description="Take the performance changes back, in the order application, autoscaler, cache, indexes, each "
+        "alone or all. Without --yes it only prints what it would do. A run that broke off is continued by the next.",
+        epilog="Example: python -m easymo_platform rollback cache --yes",
+    )
+    parser.add_argument("step", nargs="?", choices=(*STEPS, WHOLE), default=WHOLE, help="default: all")
+    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--on", choices=("local", "cluster"), help="default: the `up` of this machine if one runs, else the cluster"
+    )
+    parser.add_argument("--namespace", "-n", default="production", help="of the cluster (default: %(default)s)")
+    parser.add_argument(
+        "--manifests", type=Path, help="autoscalers of before, to apply; default: none, and replicas as they are"
+    )
+    parser.add_argument("--afresh", action="store_true", help="forget the run that broke off and begin at the start")
+    parser.add_argument("--journal", type=Path, default=JOURNAL, help="what is done (default: %(default)s)")
+    return parser
+
+
+def _print_head(target: str, journal: RollbackJournal) -> None:
+    sys.stdout.write(f"Rollback on: {target}\n")
+    if journal.started_at:
+        sys.stdout.write(f"Goes on with the rollback started at {journal.started_at} (--afresh begins anew).\n")
+    elif journal.finished_at:
+        sys.stdout.write(f"The last rollback here was finished at {journal.finished_at}.\n")
+
+
+def _print(outcome: Outcome) -> None:
+    time_taken = f" in {outcome.seconds:.1f} s" if outcome.state in ("done", "failed") else ""
+    said = f": {outcome.said}" if outcome.said else ""
+    sys.stdout.write(f"{outcome.step:<11} {outcome.name}: {outcome.state}{time_taken}{said}\n")
+    if outcome.state == "planned":
+        sys.stdout.write("".join(f"            {command}\n" for command in outcome.commands))
+    sys.stdout.flush()
+
+
+def _print_tail(options: argparse.Namespace, failed: str, seconds: float) -> None:
+    if not options.yes:
+        sys.stdout.write("Nothing was done. To do it, add --yes.\n")
+    elif failed:
+        sys.stdout.write("Not finished: mend what failed, and the same command goes on from there.\n")
+    else:
+        sys.stdout.write(f"Done in {seconds:.1f} s.\n")
