@@ -9,10 +9,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from easymo.embedded import MissingBinariesError, Postgres, Valkey
 
 LeftBehind = Callable[[int], list[str]]
+
+# How long an example takes says something about the machine and what else it does, not about the code.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
