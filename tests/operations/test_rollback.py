@@ -25,17 +25,20 @@ from tests.operations.cluster import Cluster
 from tests.operations.test_rolling import platform, run, services_of
 
 ROOT = Path(__file__).parents[2]
-OURS = (
+MARKED = (
     "select count(*) from pg_indexes where indexname like 'idx_%' and obj_description(indexname::regclass) is not null"
 )
 
 
-async def built_indexes(database_url: str) -> int:
-    connection = await asyncpg.connect(database_url)
-    try:
-        return int(await connection.fetchval(OURS))
-    finally:
-        await connection.close()
+def built_indexes(database_url: str) -> int:
+    async def count() -> int:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return int(await connection.fetchval(MARKED))
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())
 
 
 @pytest.mark.slow
