@@ -14,6 +14,7 @@ from easymo.proof.errors import ProofError
 from easymo.proof.evidence import accepted_verdict
 from easymo.proof.table import markdown_table
 from easymo.proof.verdict_file import VerdictFile
+from tests.repo import claims
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/performance.md")
@@ -66,7 +67,9 @@ def indexes(result: VerdictFile) -> str:
 
 def promise(result: VerdictFile, identity: str) -> str:
     """One promise in one sentence."""
-    v = next(v for v in result.promises if v.id == identity)
+    v = next((v for v in result.promises if v.id == identity), None)
+    if v is None:
+        return f"{identity}: not in the accepted run."
     return (
         f"**{v.claim}**: {wording.amount(v.before, v.unit)} → {wording.amount(v.after, v.unit)}"
         f" ({wording.percent(v.change)}; 95 % interval {wording.interval(v)}): **{v.verdict}** ({v.reason})."
@@ -83,6 +86,8 @@ def render(name: str, result: VerdictFile) -> str:
     """What belongs into the block ``name``."""
     if name.startswith("promise "):
         return promise(result, name.removeprefix("promise "))
+    if name.startswith("claims "):
+        return claims.table(name.removeprefix("claims "), result)
     blocks = {"verdicts": markdown_table, "arms": arms, "machine": machine, "indexes": indexes, "rollback": rollback}
     return blocks[name](result)
 

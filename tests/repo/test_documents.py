@@ -8,6 +8,7 @@ import pytest
 
 from tests.proof.made import made_verdict
 from tests.repo import documents
+from tests.repo.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -84,6 +85,7 @@ def test_filling_replaces_what_stood_in_a_block_and_nothing_else() -> None:
 
 def test_every_block_of_the_documents_can_be_filled() -> None:
     known = {"verdicts", "arms", "machine", "indexes", "rollback"}
+    known |= {f"claims {claim.heading}" for claim in read_claims()}
     promised = set(re.findall(r'^id = "(.+)"$', (ROOT / "acceptance.toml").read_text(), re.MULTILINE))
     for name in documents.DOCUMENTS:
         for block in documents.BLOCK.finditer((ROOT / name).read_text(encoding="utf-8")):
