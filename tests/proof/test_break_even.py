@@ -1,9 +1,13 @@
 """Break-even and the cold cache on the shop, whose promise turns with how often the same price is asked."""
 
+import asyncio
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from easymo.proof.acceptance import Acceptance, read_acceptance
@@ -12,6 +16,7 @@ from easymo.proof.plan import Lengths, lengths_of, plan_of
 from easymo.proof.progress import StepProgress
 from easymo.proof.verdict_file import BreakEven
 
+LeftBehind = Callable[[int], list[str]]
 SHOP = Path(__file__).parent / "other_system"
 #: With one item every price is remembered after the first; with a billion none is asked for twice.
 LOAD = """
@@ -129,3 +134,31 @@ def test_the_plan_of_a_full_run_names_the_sizes_and_ends_within_25_minutes() -> 
     assert [name for name, _ in full][-3:] == [f"break-even at data size {size}" for size in ("0.1", "0.35", "1")]
     assert sum(seconds for _, seconds in plan_of(lengths_of(acceptance, "default"), acceptance, 2, None)) <= 5 * 60
     assert sum(seconds for _, seconds in plan_of(lengths_of(acceptance, "quick"), acceptance, 2, None)) <= 90
+
+
+@pytest.mark.slow
+async def test_a_grid_that_is_stopped_leaves_no_process_and_no_directory(shop: Path, left_behind: LeftBehind) -> None:
+    """Stopped once the treated arm's capacity is searched for, as a signal stops it."""
+    acceptance = read_acceptance(shop / "acceptance.toml")
+    servers, processes = left_behind(os.getpid()), set(psutil.Process().children(recursive=True))
+    reached = asyncio.Event()
+
+    class Watched(StepProgress):
+        def note(self, text: str) -> None:
+            if text.startswith("both"):
+                reached.set()
+
+    grid = acceptance.break_even
+    assert grid is not None
+    lengths = lengths_of(acceptance, "full")
+    with Watched(plan_of(lengths, acceptance, 2, grid)) as progress:
+        playing = asyncio.create_task(find_break_even(acceptance, grid, shop, shop / "run", lengths, progress))
+        await asyncio.wait([playing, asyncio.create_task(reached.wait())], return_when=asyncio.FIRST_COMPLETED)
+        started = set(psutil.Process().children(recursive=True)) - processes
+        assert len(started) >= 4, "two servers at least, and the shop in two arms"
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert alive == []
+    assert left_behind(os.getpid()) == servers

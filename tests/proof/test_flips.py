@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from easymo.proof import break_even_words
 from easymo.proof.flips import find_flips, outcome_of
+from easymo.proof.table import markdown_summary
 from easymo.proof.verdict_file import BreakEven, Flip, GridCell
 from easymo.proof.verdicts import Decision
 from tests.proof.made import made_verdict
@@ -81,8 +82,8 @@ def test_words_name_the_size_and_the_measured_share_of_repeated_reads() -> None:
     assert line.startswith("the claim of orders-faster")
     assert "broken at data size 0.1, kept at 0.35 (36 % and 36 % of the reads repeated)" in line
     assert "at data size 0.35 kept with 42 % of the reads repeated, broken with 88 %" in line
-    assert break_even_words.markdown(result).strip().startswith("Break-even:")
-    assert break_even_words.markdown(made_verdict()) == ""
+    assert f"Break-even:\n\n- {line}\n" in markdown_summary(result)
+    assert "Break-even" not in markdown_summary(made_verdict())
 
 
 def test_flips_are_told_per_promise() -> None:

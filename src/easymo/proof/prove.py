@@ -120,7 +120,9 @@ def summary_line(result: VerdictFile) -> str:
     counts = {name: sum(v.verdict == name for v in result.promises) for name in ("kept", "broken", "inconclusive")}
     words = ", ".join(f"{count} {name}" for name, count in counts.items())
     taken_back = f"taken back in {result.rollback.seconds:.1f} s; " if result.compared == "treatments" else ""
-    return f"{len(result.promises)} promises: {words}; {taken_back}{result.seconds:.0f} s in all."
+    shares = {arm.repeat_read_ratio for arm in result.arms.values() if arm.repeat_read_ratio is not None}
+    repeated = f"{max(shares):.0%} of a round's reads repeat a key; " if shares else ""
+    return f"{len(result.promises)} promises: {words}; {repeated}{taken_back}{result.seconds:.0f} s in all."
 
 
 def gate_exit_code(result: VerdictFile) -> int:

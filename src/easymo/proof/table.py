@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from easymo.proof import wording
+from easymo.proof import break_even_words, wording
 from easymo.proof.verdict_file import VerdictFile
 
 _STYLE = {"kept": "green", "broken": "red", "inconclusive": "yellow"}
@@ -46,9 +46,11 @@ def markdown_summary(result: VerdictFile) -> str:
     unpaired = f"\n{result.notes[0]}\n" if result.compared == "runs" else ""
     undecided = [f"- {v.claim}: {v.reason}" for v in result.promises if v.verdict == "inconclusive"]
     why = "\nWhy some are inconclusive:\n\n" + "\n".join(undecided) + "\n" if undecided else ""
+    by = f"{machine.cores} cores ({machine.cpu})"
+    if result.compared == "treatments":
+        by += f", {machine.postgres}, {machine.cache}; commit {result.git or 'unknown'}"
     return (
         f"### {result.system}: what was promised, what was measured\n"
-        f"{unpaired}{quick}\n{markdown_table(result)}\n{why}\n"
-        f"{machine.cores} cores ({machine.cpu}), {machine.postgres}, {machine.cache}; commit {result.git or 'unknown'};"
-        f" {result.mode} run of {result.seconds:.0f} s.\n"
+        f"{unpaired}{quick}\n{markdown_table(result)}\n{why}{break_even_words.markdown(result)}\n"
+        f"{by}; {result.mode} run of {result.seconds:.0f} s.\n"
     )

@@ -29,7 +29,7 @@ async def apply_files(treatment: Treatment, root: Path, url: str) -> list[Applie
     if not treatment.files:
         return []
     if needs_index_engine(treatment, root):
-        # No journal: it would tell a second run what a killed one had begun, and the scratch database dies with the run.
+        # No journal: it would tell a second run what a killed one began, and the scratch database dies with the run.
         built = await indexes.apply(url, _declared(treatment, root))
         return [AppliedIndex(name=index.index, seconds=index.seconds, bytes=index.size_bytes) for index in built]
     await _run_files(treatment.files, root, url)
