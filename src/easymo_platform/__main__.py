@@ -5,7 +5,7 @@ import sys
 
 _COMMANDS = {
     "up": ("easymo_platform.operations.up", "the whole platform on servers of its own, until Ctrl-C"),
-    "status": ("easymo_platform.operations.status", "how every service does and what is wrong: what on-call types first"),
+    "status": ("easymo_platform.operations.status", "how every service does, and what is wrong"),
     "serve": ("easymo_platform.operations.serve", "one service"),
     "restart": ("easymo_platform.operations.rolling_control", "replace the services of a running `up`, one by one"),
     "rollback": ("easymo_platform.operations.rollback", "take the performance changes back, dry run first"),
