@@ -48,7 +48,10 @@ def prove(
     quick: Annotated[
         bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="An arm for each treatment too, and a second look.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="An arm for each treatment too, a second look, a cold cache, break-even: 25 min."),
+    ] = False,
     scale: Annotated[
         str | None, typer.Option(help="Data size, as the data command of acceptance.toml knows it.")
     ] = None,
@@ -185,7 +188,7 @@ def accept(
     from easymo.proof.errors import ProofError
 
     try:
-        rows = acceptance_table.check_all(acceptance)
+        rows = acceptance_table.check_all(acceptance, lambda name: typer.echo(f"checking: {name} …", err=True))
     except ProofError as error:
         _fail(str(error), error.exit_code)
     if as_json:
@@ -196,19 +199,25 @@ def accept(
 
 
 def history(
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the review as a page: verdicts and charts.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
 ) -> None:
-    """Every accepted run in one table and chart: what was kept, and how the capacities went.
+    """Every accepted run in one table and chart: what was kept, and how the figures went.
 
-    Example: easymo history
+    Example: easymo history --html review.html
     """
     from easymo.proof import history as accepted
+    from easymo.proof import history_page
     from easymo.proof.errors import ProofError
 
     try:
         runs = accepted.read_history(Path())
     except ProofError as error:
         _fail(str(error), error.exit_code)
+    if html is not None:
+        _write(html, history_page.html_page(runs))
     if as_json:
         from msgspec.json import encode
 
@@ -218,6 +227,13 @@ def history(
     console.print(accepted.terminal_table(runs))
     for line in accepted.capacity_lines(runs):
         console.print(line, highlight=False, markup=False)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}. Name another file.", 2)
 
 
 def _shown(folder: Path) -> Path:
