@@ -1,6 +1,7 @@
 """Two deployments that already run: little servers of which one is slower, and what must not be asked."""
 
 import asyncio
+import itertools
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.load import Target
-from easymo.proof.terms import terms_of_acceptance, terms_of_scenario
+from easymo.proof.deployments import compare_deployments
+from easymo.proof.promises import Promise
+from easymo.proof.terms import Terms, terms_of_acceptance, terms_of_scenario
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 
 SHOP = Path(__file__).parent / "other_system"
@@ -35,6 +38,15 @@ def answering_after(seconds: float) -> Answer:
     async def answer(_: str, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(seconds)  # this is how slow the server under test is
         writer.write(OK)
+
+    return answer
+
+
+def failing_one_in(count: int) -> Answer:
+    served = itertools.count(1)
+
+    async def answer(_: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if next(served) % count else OK.replace(b"200 OK", b"503 Service Unavailable"))
 
     return answer
 
@@ -140,3 +152,39 @@ def test_a_full_comparison_has_two_looks_and_each_is_stricter() -> None:
     assert terms.at("default", None, None).looks == 1
     full = terms.at("full", 80.0, 6.0)
     assert (full.looks, full.confidence, full.rate_rps, full.round_s) == (2, 0.975, 80.0, 6.0)
+
+
+@pytest.mark.slow
+async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself_first(
+    scenario: str, tmp_path: Path
+) -> None:
+    promise = Promise(
+        id="errors", claim="none at 30/s", source="a plan", metric="error_ratio@30", kind="level", at_most=0.01
+    )
+    terms = Terms(
+        system="Shop",
+        scenario=tmp_path / scenario,
+        promises=[promise],
+        left_out=["throughput"],
+        rate_rps=60,
+        round_s=0.3,
+        warm_up_s=0.1,
+        pairs=3,
+        aa_pairs=1,
+        stress=[30],
+        stress_s=0.5,
+    )
+    async with AsyncExitStack() as stack:
+        [(good, _)] = await deployed(stack, always_ok)
+        [(bad, _)] = await deployed(stack, failing_one_in(3))
+        urls = [[f"web={target.url}", f"api={target.url}"] for target in (good, bad)]
+        result, folder = await asyncio.to_thread(
+            compare_deployments, urls[0], urls[1], terms, tmp_path / "run", mode="default"
+        )
+    [verdict] = result.promises
+    assert (verdict.verdict, verdict.before) == ("broken", 0.0)
+    assert verdict.after == pytest.approx(1 / 3, abs=0.2)
+    assert list(result.arms["after"].error_ratio) == ["30"]
+    assert any("throughput" in note for note in result.notes), "what cannot be seen from outside is named"
+    phases = [json.loads(line)["phase"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    assert list(dict.fromkeys(phases)) == ["warm", "aa-1", "aa-2", "compare", "stress"]

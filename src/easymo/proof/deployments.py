@@ -85,7 +85,7 @@ class _Comparison:
             ("warming up", 2 * round_s),
             ("the deployment before against itself", 2 * terms.aa_pairs * round_s),
             *((look, 2 * terms.pairs * round_s) for look in _looks(terms)),
-            ("stress at the promised rates", 2 * len(terms.stress) * (terms.stress_s + 1)),
+            *((_stress_step(rate), 2 * (terms.stress_s + terms.warm_up_s + 1)) for rate in terms.stress),
         ]
 
     def run(self, progress: StepProgress) -> None:
@@ -103,8 +103,8 @@ class _Comparison:
                 break
             with progress.step(look):
                 self._compare(range(number * terms.pairs, (number + 1) * terms.pairs))
-        with progress.step("stress at the promised rates"):
-            for rate in terms.stress:
+        for rate in terms.stress:
+            with progress.step(_stress_step(rate)):
                 for arm in ARMS:
                     self._play(arm, "stress", float(rate), terms.stress_s, 0, 30_000 + rate)
 
@@ -192,6 +192,10 @@ class _Comparison:
             notes.append(f"{void} of {len(rounds)} rounds were void (generator late) and do not count.")
         notes.append(f"Load generator priority: {', '.join(sorted({r.load.priority for r in rounds}))}.")
         return notes
+
+
+def _stress_step(rate: int) -> str:
+    return f"both at the promised {rate} requests/s"
 
 
 def _looks(terms: Terms) -> list[str]:
