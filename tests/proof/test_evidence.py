@@ -1,6 +1,7 @@
 """Which run may become the accepted one, and what the acceptance table makes of it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -143,6 +144,46 @@ def test_the_history_shows_every_accepted_run(
     assert "400/s" in shown.stdout
     runs = json.loads(CliRunner().invoke(app, ["history", "--json"]).stdout)
     assert [run["promises"]["impossible"] for run in runs] == ["broken", "broken"]
+
+
+def test_the_review_page_shows_verdicts_and_figures_of_every_run(
+    tmp_path: Path, a_verdict: VerdictFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("2026-01-05", "2026-04-05"):
+        accept_run(tmp_path, run_folder(tmp_path, name, a_verdict), force=False)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["history", "--html", "review.html"]).exit_code == 0
+    page = (tmp_path / "review.html").read_text(encoding="utf-8")
+    assert page.count('class="chart"') == 3
+    assert "Capacity over 2 accepted runs: none from 100/s to 100/s; both from 400/s to 400/s." in page
+    assert page.count('<span class="broken">') == 2
+    assert not re.search(r"<script|src=|https?://", page)
+    refused = CliRunner().invoke(app, ["history", "--html", "no-such-folder/review.html"])
+    assert refused.exit_code == 2
+    assert "cannot be written" in refused.output
+
+
+def test_a_line_from_before_the_figures_were_kept_is_still_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evidence").mkdir()
+    line = {
+        "created": "2025-12-01T00:00:00+00:00",
+        "git": None,
+        "promises": {"p50": "kept"},
+        "capacities": {"none": 9.0},
+    }
+    (tmp_path / evidence.HISTORY).write_text(json.dumps(line) + "\n")
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["history", "--html", "review.html"]).exit_code == 0
+    assert (tmp_path / "review.html").read_text(encoding="utf-8").count('class="chart"') == 1
+
+
+def test_an_empty_history_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / evidence.HISTORY).write_text("")
+    with pytest.raises(Exception, match="no run yet"):
+        read_history(tmp_path)
 
 
 def test_a_damaged_history_names_the_line(tmp_path: Path, a_verdict: VerdictFile) -> None:

@@ -1,6 +1,7 @@
 """``easymo accept``: the acceptance table and every promise, each with its check and its state now."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -34,11 +35,17 @@ class Row(Struct, frozen=True):
     detail: str
 
 
-def check_all(acceptance_file: Path) -> list[Row]:
-    """Run every criterion's command and look every promise up in the accepted verdict."""
+def check_all(acceptance_file: Path, begin: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """Run every criterion's command and look every promise up in the accepted verdict.
+
+    ``begin`` is told the name of each criterion before its command runs, which may take minutes.
+    """
     acceptance = read_acceptance(acceptance_file)
     root = acceptance_file.resolve().parent
-    rows = [_criterion(criterion, root) for criterion in acceptance.criteria]
+    rows = []
+    for criterion in acceptance.criteria:
+        begin(criterion.criterion)
+        rows.append(_criterion(criterion, root))
     try:
         accepted: VerdictFile | None = read_verdict(root / ACCEPTED / "verdict.json")
     except ProofError:

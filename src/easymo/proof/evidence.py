@@ -71,6 +71,12 @@ def history_line(result: VerdictFile) -> dict[str, object]:
         "git": result.git,
         "promises": {v.id: v.verdict for v in result.promises},
         "capacities": {name: arm.capacity_rps for name, arm in result.arms.items()},
+        "p95_ms": {name: arm.latency_ms["p95"] for name, arm in result.arms.items() if "p95" in arm.latency_ms},
+        "statements": {
+            name: arm.db_statements_per_request
+            for name, arm in result.arms.items()
+            if arm.db_statements_per_request is not None
+        },
     }
 
 

@@ -15,12 +15,17 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class AcceptedRun(Struct, frozen=True):
-    """One line of the history: when, at which commit, every promise's verdict, every arm's capacity (requests/s)."""
+    """One line of the history: when, at which commit, every promise's verdict, and each arm's figures.
+
+    Capacities are requests/s; P95 (ms) is at the rate that the run chose; ``statements`` are per request.
+    """
 
     created: str
     git: str | None
     promises: dict[str, str]
     capacities: dict[str, float | None]
+    p95_ms: dict[str, float] = {}
+    statements: dict[str, float] = {}
 
 
 def read_history(root: Path) -> list[AcceptedRun]:
@@ -38,6 +43,8 @@ def read_history(root: Path) -> list[AcceptedRun]:
             raise ProofError(
                 f"{HISTORY}, line {number} is damaged: {error}. Restore it from version control."
             ) from error
+    if not runs:
+        raise ProofError(f"{HISTORY} has no run yet. Accept one first: easymo evidence.")
     return runs
 
 
