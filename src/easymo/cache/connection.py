@@ -40,6 +40,10 @@ class Address(msgspec.Struct, frozen=True):
     password: str = ""
     database: int = 0
 
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"<Address {self.path or f'{self.host}:{self.port}'} database {self.database}>"
+
     @classmethod
     def of(cls, url: str) -> "Address":
         """The address in a redis:// or unix:// URL. Raises ValueError with a sentence for anything else."""
@@ -53,8 +57,8 @@ class Address(msgspec.Struct, frozen=True):
             if parts.scheme == "redis":
                 database = int(parts.path.strip("/") or query.get("db", ["0"])[0])
                 return cls(parts.hostname or "localhost", parts.port or 6379, "", username, password, database)
-        except ValueError as error:
-            raise ValueError(f"The cache URL has no usable port or database number ({error}).") from error
+        except ValueError:  # its text may be a piece of the password
+            raise ValueError("The cache URL has no usable port or database number.") from None
         raise ValueError(f"The cache URL has scheme {parts.scheme!r}; a single server is redis:// or unix://.")
 
 

@@ -9,7 +9,7 @@ from easymo.cache.store import Listener, Store
 
 def store_for(url: str, listener: Listener, events: Events, timeout_s: float) -> Store:
     """The store that a URL asks for. Raises ValueError for an unknown scheme."""
-    scheme = url.partition("://")[0]
+    scheme, mark, _ = url.partition("://")
     if scheme in ("redis", "unix"):
         return Connection(url, listener, events, timeout_s)
     if scheme == "null":
@@ -21,6 +21,6 @@ def store_for(url: str, listener: Listener, events: Events, timeout_s: float) ->
 
         return RedisPyStore(url, listener, events, timeout_s)
     raise ValueError(
-        f"The cache URL has scheme {scheme!r}; use redis:// or unix:// (one server), rediss://, redis+sentinel:// or "
-        "redis+cluster:// (through redis-py), or memory:// (tests)."
+        f"The cache URL has {f'scheme {scheme!r}' if mark else 'no scheme'}; use redis:// or unix:// (one server), "
+        "rediss://, redis+sentinel:// or redis+cluster:// (through redis-py), or memory:// (tests)."
     )

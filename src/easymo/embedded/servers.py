@@ -76,8 +76,8 @@ def _place(url: str, schemes: tuple[str, ...], default_port: int) -> str | tuple
     query = dict(parse_qsl(parts.query))
     try:
         port = int(query.get("port") or parts.port or default_port)
-    except ValueError as error:
-        raise AddressError(f"its port cannot be read ({error})", schemes) from error
+    except ValueError:  # its text may be a piece of the password
+        raise AddressError("its port is no number", schemes) from None
     if parts.scheme not in schemes:
         raise AddressError(f"it starts with {parts.scheme!r}", schemes)
     if parts.scheme == "unix":

@@ -18,6 +18,7 @@ from easymo.indexes.declared import INDEX_KIND, declared_indexes
 from easymo.indexes.sqlfile import Statement, read_statements
 from easymo_platform.operations.errors import OperationError
 from easymo_platform.operations.roles import ROLES, apply_roles
+from easymo_platform.runtime.addresses import POSTGRES, address_problem
 
 MIGRATIONS = Path(__file__).parents[3] / "supabase" / "migrations"
 
@@ -182,6 +183,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.database_url:
         parser.error("no database: pass --database-url or set DATABASE_URL")
+    if problem := address_problem("DATABASE_URL", options.database_url, POSTGRES):
+        parser.error(problem)
     try:
         if options.dry_run:
             _print_pending(asyncio.run(pending_migrations(options.database_url, options.migrations)))

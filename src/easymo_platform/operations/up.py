@@ -20,6 +20,7 @@ from easymo_platform.operations.errors import OperationError
 from easymo_platform.operations.rolling import LocalServices, end_with_parent, local_services
 from easymo_platform.operations.rolling_control import CONTROL, control_socket
 from easymo_platform.operations.serve import SERVICES, listen
+from easymo_platform.runtime.addresses import without_password
 from easymo_platform.sample_data.keys import SCALES
 
 _CHECK_SERVERS_S = 1.0
@@ -129,7 +130,7 @@ def _url(listener: socket.socket) -> str:
 
 def _print_addresses(environ: Mapping[str, str], env_file: Path | None, services: LocalServices) -> None:
     redis = environ["REDIS_URL"] if environ.get("REDIS_ENABLED") != "false" else "off (REDIS_ENABLED=false)"
-    lines = [f"Postgres       {environ['DATABASE_URL']}", f"Redis/Valkey   {redis}"]
+    lines = [f"Postgres       {without_password(environ['DATABASE_URL'])}", f"Redis/Valkey   {without_password(redis)}"]
     lines += [f"Render files   {environ['RENDER_DIR']} (clips go into its folder media; RENDER_DIR names another)"]
     for name, entry in SERVICES.items():
         url = services[name].url.result()

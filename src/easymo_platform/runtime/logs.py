@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from easymo_platform.runtime.addresses import without_password
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request under way in this task; empty outside of requests."""
 
@@ -18,7 +20,8 @@ _PHONE = re.compile(r"(?<![\w-])(\+?\d{3})\d{4,10}(\d{2})(?![\w-])")
 
 
 def mask_personal_data(text: str) -> str:
-    """``text`` with phone numbers cut down to ``+250…43`` and e-mail addresses to ``a…@example.com``."""
+    """``text`` with phone numbers cut down to ``+250…43``, e-mail addresses to ``a…@example.com``; no passwords."""
+    text = without_password(text)
     if "@" in text:
         text = _EMAIL.sub(r"\1…@\2", text)
     return _PHONE.sub(r"\1…\2", text)
@@ -31,7 +34,9 @@ def _mask(value: Any) -> Any:
         return {key: _mask(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_mask(item) for item in value]
-    return value
+    if value is None or isinstance(value, int | float):
+        return value
+    return mask_personal_data(str(value))  # not its fields: an object may hold secrets that its text does not show
 
 
 def _without_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

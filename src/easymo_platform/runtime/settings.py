@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
+from easymo_platform.runtime.addresses import POSTGRES, REDIS, address_problem
+
 KEY_MIN_CHARACTERS = 32
 
 
@@ -54,8 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         problems = []
-        if not self.database_url.startswith(("postgresql://", "postgres://")):
-            problems.append("DATABASE_URL must start with postgresql://, for instance postgresql://127.0.0.1/easymo.")
+        for variable, schemes in (("DATABASE_URL", POSTGRES), ("REDIS_URL", REDIS)):
+            if problem := address_problem(variable, getattr(self, variable.lower()), schemes):
+                problems.append(problem)
         if self.database_pool_size < 1:
             problems.append("DATABASE_POOL_SIZE must be at least 1: without a connection no request can be answered.")
         if not self.request_limit_s > 0:
