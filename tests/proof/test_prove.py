@@ -335,6 +335,12 @@ def test_a_process_that_dies_in_the_middle_is_named_with_its_last_words(
         ('["{python}", "server.py", "{port}"]', '["{python}", "-c", "1"]', 3, "exit code 0"),
         ('files = ["index.sql"]', 'files = ["data.sql"]', 3, "rollback = [FILE]"),
         ("pairs = 3", "pears = 3", 2, "unknown key 'pears'"),
+        (
+            "pairs = 3",
+            'pairs = 3\nwrites = ["old order"]',
+            2,
+            "no request named 'old order', which [load] writes names",
+        ),
     ],
 )
 def test_a_system_that_cannot_be_measured_is_refused_in_a_sentence(

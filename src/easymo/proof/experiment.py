@@ -15,7 +15,7 @@ from easymo.proof.arms import BASELINE, TREATED, Arm, arms_of
 from easymo.proof.break_even import find_break_even
 from easymo.proof.cache_reads import HitRate, Reads
 from easymo.proof.capacity import find_capacity
-from easymo.proof.errors import ProofError, RunVoid
+from easymo.proof.errors import AcceptanceError, ProofError, RunVoid
 from easymo.proof.measurement import AA_PHASES, Measurements
 from easymo.proof.plan import COLD_STEP, Lengths
 from easymo.proof.progress import StepProgress
@@ -107,6 +107,7 @@ class Experiment:
         before = arms[0]
         with progress.step("starting the system in each arm"):
             await player.warm(arms, self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
+            self._refuse_unknown_writes(player)
         with progress.step("capacity before"):
             held = await self._capacity(player, before, self._acceptance.capacity.start_rps, progress)
         if held <= 0:
@@ -124,6 +125,14 @@ class Experiment:
         await self._compare(player, arms, progress)
         with progress.step("stress at the promised rates"):
             await self._stress(player, arms)
+
+    def _refuse_unknown_writes(self, player: Player) -> None:
+        """What the scenario's requests are called is known once it was played."""
+        known = player.measured.rounds[-1].load.per_request
+        for name in self._acceptance.load.writes:
+            if name not in known:
+                problem = f"it has no request named {name!r}, which [load] writes names."
+                raise AcceptanceError(self._acceptance.load.scenario, None, problem, ", ".join(known))
 
     async def _capacity(self, player: Player, arm: Arm, start_rps: float, progress: StepProgress) -> float:
         return await find_capacity(
