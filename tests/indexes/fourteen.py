@@ -1,7 +1,8 @@
 """What the fourteen indexes of the note bring and cost: `python -m tests.indexes.fourteen --out evidence/indexes`.
 
 Writes verify.json (the frozen queries on the ci data), advised.json and advised.sql (what advise would build for the
-same queries), and hot.json: updates of a message's status with and without the indexes.
+same queries), and hot.json: updates of a message's status with and without the indexes. Then fills the tables of
+docs/explanation/the-fourteen-indexes.md; what the page says around them is for people to check.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from easymo_platform.sample_data.load import load
 from tests.repo.test_hot_queries_are_frozen import FROZEN
 
 INDEXES = MIGRATIONS / "20251129000000_performance_optimization.sql"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "the-fourteen-indexes.md"
 UPDATES = 5000
 # Writes of the platform, beside its sixteen hot queries, each of which is taken to come a hundred times a minute.
 WRITES = """
@@ -128,12 +130,29 @@ def tables(evidence: Path) -> list[str]:
             f"| {name} | {row['hot_ratio']:.1%} | {row['updates_per_s']} | {row['wal_bytes_per_update']} bytes |"
         )
     advice = json.loads((evidence / "advised.json").read_text())
-    advised = ["| index that advise would build | MB | serves |", "|---|---:|---|"]
+    advised = ["| index that advise would build | MB | serves | ends HOT for |", "|---|---:|---|---|"]
     for index in advice["indexes"]:
         definition = index["statement"].split(" on ", 1)[1]
         serves = ", ".join(gain["query"] for gain in index["serves"])
-        advised.append(f"| `{definition}` | {index['size_bytes'] / 1e6:.2f} | {serves} |")
-    return ["\n".join(lines) for lines in (measured, updates, advised)]
+        ended = ", ".join(hot["statement"] for hot in index["ends_hot_for"])
+        advised.append(f"| `{definition}` | {index['size_bytes'] / 1e6:.2f} | {serves} | {ended} |")
+    together = [
+        "| all of them, MB | ms a minute before | after | updates that stay HOT |",
+        "|---:|---:|---:|---:|",
+        f"| {advice['size_bytes'] / 1e6:.0f} | {advice['before_ms_per_minute']:,.0f} | "
+        f"{advice['after_ms_per_minute']:,.0f} | {advice['hot_kept_ratio']:.0%} |",
+    ]
+    return ["\n".join(lines) for lines in (measured, updates, advised, together)]
+
+
+def fill(page: Path, evidence: Path) -> None:
+    """Put the tables of the evidence in the place of those that begin with the same line."""
+    text = page.read_text()
+    for table in tables(evidence):
+        before, header, rest = text.partition(table.partition("\n")[0])
+        assert header, f"{page} has no table that begins with {table.partition(chr(10))[0]}"
+        text = f"{before}{table}\n\n{rest.partition(chr(10) * 2)[2]}"
+    page.write_text(text)
 
 
 def main() -> int:
@@ -144,6 +163,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     with Postgres() as server:
         asyncio.run(measure(server.url, options.scale, options.out))
+    fill(PAGE, options.out)
     return 0
 
 

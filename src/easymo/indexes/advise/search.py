@@ -12,7 +12,7 @@ from easymo.indexes.advise.workload import Query, Work
 from easymo.indexes.definitions import Definition
 from easymo.indexes.observed import Connection, Observed
 
-_NOISE = 0.01  # of all that is left: a smaller gain is no reason for one more index
+_NOISE = 0.005  # of all that is left: a smaller gain is no reason for one more index
 # Queries with so much of what is left get the next best candidates of the model measured, too.
 _RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 20, 3
 # An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
