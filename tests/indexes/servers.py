@@ -39,6 +39,28 @@ def postgres_15() -> Iterator[str]:
 
 
 @contextmanager
+def postgres_15_over_tls(certificate: Path, key: Path) -> Iterator[int]:
+    """Port on this machine of a throw-away PostgreSQL 15 that takes TCP connections with TLS only, and any user."""
+    initdb = program(str(POSTGRES_15 / "initdb"), "postgresql-15")
+    with _folder() as folder:
+        data = folder / "data"
+        _run([initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
+        (data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+        for name, source in (("server.crt", certificate), ("server.key", key)):
+            shutil.copy(source, data / name)
+            (data / name).chmod(0o600)
+            if os.geteuid() == 0:
+                os.chown(data / name, _user(), -1)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        command = [str(POSTGRES_15 / "postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+        command += ["-c", "ssl=on", "-c", "fsync=off", "-c", f"unix_socket_directories={folder}"]
+        with _serving(command, folder / f".s.PGSQL.{port}", signal.SIGQUIT):
+            _wait_until_ready(data / "postmaster.pid")
+            yield port
+
+
+@contextmanager
 def standby_of(primary_url: str) -> Iterator[str]:
     """Address of a hot standby that streams from a `postgres_15`."""
     copy = program(str(POSTGRES_15 / "pg_basebackup"), "postgresql-15")
