@@ -6,15 +6,19 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
 
 from easymo.proof.acceptance import Acceptance, read_acceptance
-from easymo.proof.break_even import find_break_even
+from easymo.proof.break_even import find_break_even, judge_cell
+from easymo.proof.measurement import ArmCapacity, Measurements
 from easymo.proof.plan import Lengths, lengths_of, plan_of
 from easymo.proof.progress import StepProgress
+from easymo.proof.promises import Promise
 from easymo.proof.verdict_file import BreakEven
+from tests.proof.conftest import MakeRound
 
 LeftBehind = Callable[[int], list[str]]
 SHOP = Path(__file__).parent / "other_system"
@@ -134,6 +138,36 @@ def test_the_plan_of_a_full_run_names_the_sizes_and_ends_within_25_minutes() -> 
     assert [name for name, _ in full][-3:] == [f"break-even at data size {size}" for size in ("0.1", "0.35", "1")]
     assert sum(seconds for _, seconds in plan_of(lengths_of(acceptance, "default"), acceptance, 2, None)) <= 5 * 60
     assert sum(seconds for _, seconds in plan_of(lengths_of(acceptance, "quick"), acceptance, 2, None)) <= 90
+
+
+def test_a_cell_is_judged_on_capacity_and_pairs_but_not_on_errors_under_stress(make_round: MakeRound) -> None:
+    def promise(identity: str, metric: str, kind: Literal["change", "level"], **bound: float) -> Promise:
+        return Promise(identity, identity, "a note", metric, kind, **bound)
+
+    rounds = [
+        make_round(arm, pair=pair, latency_ms=ms) for pair in range(3) for arm, ms in (("none", 20.0), ("both", 5.0))
+    ]
+    capacity = {"none": ArmCapacity(100, 150, []), "both": ArmCapacity(400, None, [])}
+    promises = [
+        promise("throughput", "capacity_rps", "level", at_least=300),
+        promise("twice", "capacity_rps", "change", at_least=1.0),
+        promise("connections", "db_connections", "level", at_most=2),
+        promise("p50", "latency_p50", "change", at_most=-0.5),
+        promise("p50 of nothing", "latency_p50:nothing", "change", at_most=-0.5),
+        promise("errors", "error_ratio@300", "level", at_most=0.01),
+    ]
+    changes, decisions = judge_cell(promises, Measurements(rounds, capacity))
+    assert decisions == {
+        "throughput": "kept",
+        "twice": "kept",
+        "connections": "broken",
+        "p50": "kept",
+        "p50 of nothing": "inconclusive",
+    }
+    assert changes["capacity_rps"][2] is None, "the top of the search held: open above"
+    assert changes["latency_p50"][0] == pytest.approx(-0.75, abs=0.01)
+    assert changes["db_connections"][0] == 0
+    assert changes.keys() == {"capacity_rps", "latency_p50", "db_connections"}
 
 
 @pytest.mark.slow

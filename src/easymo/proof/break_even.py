@@ -5,6 +5,7 @@ baseline holds at that size. The main run's verdicts know nothing of this.
 """
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -16,7 +17,7 @@ from easymo.proof.flips import find_flips, outcome_of
 from easymo.proof.measurement import ArmCapacity, Measurements
 from easymo.proof.plan import Lengths, break_even_step
 from easymo.proof.progress import StepProgress
-from easymo.proof.promises import ERROR_RATIO
+from easymo.proof.promises import ERROR_RATIO, Promise
 from easymo.proof.rounds import Player, scenario_environment
 from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed, row_counts
 from easymo.proof.treatments import apply_files
@@ -114,7 +115,7 @@ class _Size:
         measured = player.measured
         measured.capacity = capacity
         rounds = [r for arm in arms for r in measured.of(arm.name, "compare")]
-        changes, decisions = _judged(self._acceptance, measured)
+        changes, decisions = judge_cell(self._acceptance.promises, measured)
         return GridCell(
             scale=self._scale,
             repeat_read=setting,
@@ -137,21 +138,23 @@ class _Size:
         )
 
 
-def _judged(
-    acceptance: Acceptance, measured: Measurements
+def judge_cell(
+    promises: Sequence[Promise], measured: Measurements
 ) -> tuple[dict[str, list[float | None]], dict[str, verdicts.Decision]]:
     """Changes per metric and verdicts per promise. Each promise is judged by its own interval, without adjustment for
     the others: a cell shows where a verdict turns, it is not the verdict. Error levels need stress rounds and are left
     out."""
     changes: dict[str, list[float | None]] = {}
     decisions: dict[str, verdicts.Decision] = {}
-    for promise in acceptance.promises:
+    for promise in promises:
         if ERROR_RATIO.match(promise.metric):
             continue
         (verdict,) = verdicts.judge([promise], measured, BASELINE, TREATED)
         decisions[promise.id] = verdict.verdict
         if promise.kind == "change" and verdict.interval is not None:
             changes[promise.metric] = [verdict.change, *verdict.interval]
-        elif (estimate := verdicts.change_between(measured, BASELINE, TREATED, promise.metric)) is not None:
-            changes[promise.metric] = [estimate.value, estimate.lo, estimate.hi]
+        elif verdicts.is_paired(promise):
+            estimate = verdicts.change_between(measured, BASELINE, TREATED, promise.metric)
+            if estimate is not None:
+                changes[promise.metric] = [estimate.value, estimate.lo, estimate.hi]
     return changes, decisions

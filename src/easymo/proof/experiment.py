@@ -43,6 +43,7 @@ class Findings(Struct):
     statements_counted: bool = True
     counters: dict[str, tuple[UpdateCounters, UpdateCounters]] = {}
     break_even: BreakEven | None = None
+    no_break_even: str = ""
     cache_reads: dict[str, HitRate] = {}
 
 
@@ -74,9 +75,13 @@ class Experiment:
                     await running.enter_async_context(arm.system)
                 await self._measure_and_take_back(arms, player, progress, testbed)
         if self._grid is not None:
-            self.findings.break_even = await find_break_even(
-                self._acceptance, self._grid, self._root, self._folder, self._lengths, progress
-            )
+            try:
+                self.findings.break_even = await find_break_even(
+                    self._acceptance, self._grid, self._root, self._folder, self._lengths, progress
+                )
+            except RunVoid as error:  # the verdicts are complete without it
+                self.findings.no_break_even = str(error)
+                progress.note(f"break-even is given up: {error}")
         return self.findings
 
     async def _prepare(self, testbed: Testbed) -> None:

@@ -184,6 +184,8 @@ def _notes(findings: Findings) -> list[str]:
         )
     if not findings.statements_counted:
         notes.append("Statements could not be counted: the server has no pg_stat_statements.")
+    if findings.no_break_even:
+        notes.append(f"Break-even could not be measured: {findings.no_break_even}")
     priorities = sorted({r.load.priority for r in findings.measured.rounds})
     notes.append(f"Load generator priority: {', '.join(priorities)}.")
     return notes
