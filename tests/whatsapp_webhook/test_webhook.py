@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from easymo_platform.whatsapp_webhook import signature
+from easymo_platform.whatsapp_webhook.ingest import BATCH_MAX_BYTES
 from tests.whatsapp_webhook.client import (
     NUMBER,
     SECRET,
@@ -176,6 +177,9 @@ DEEP = b'{"object":"x","entry":[{"changes":[{"field":"messages","value":{"messag
         b'{"object":"x","entry":[' + b'{"changes":[' * 5000,
         DEEP % (b"[" * 100_000, b"]" * 100_000),
         b'{"object":"\\ud800","entry":[]}',
+        DEEP % (b'{"id":"wamid.1","note":"', b'\xff"}'),
+        DEEP % (b'{"id":"wamid.1","note":"', b'\\ud800"}'),
+        DEEP % (b'{"id":"wamid.1","note":"', b'\\q"}'),
     ],
 )
 async def test_signed_body_that_is_no_payload_is_invalid(environ: dict[str, str], body: bytes) -> None:
@@ -269,6 +273,19 @@ async def test_requests_that_arrive_together_share_a_statement(environ: dict[str
         s.value for s in samples if s.name == "db_queries_total" and s.labels["query"] == "store_deliveries"
     ]
     assert statements < 50
+
+
+async def test_large_bodies_do_not_share_a_statement(environ: dict[str, str], database: Database) -> None:
+    large = BATCH_MAX_BYTES // 2 + 1
+    async with webhook(environ) as client:
+        await asyncio.gather(*(post(client, envelope(text("x" * large))) for _ in range(4)))
+        page = (await client.get("/metrics")).text
+    assert await database.fetchval(COUNT) == 4
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    (statements,) = [
+        s.value for s in samples if s.name == "db_queries_total" and s.labels["query"] == "store_deliveries"
+    ]
+    assert statements >= 2
 
 
 async def test_service_does_not_start_without_a_secret(environ: dict[str, str]) -> None:

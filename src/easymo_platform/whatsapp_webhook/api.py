@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 
 from easymo.cache import CacheService
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
+from easymo_platform.runtime.direct import answer_directly, header, read_body
 from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
@@ -34,6 +35,7 @@ READ = "whatsapp:read"
 SEND = "whatsapp:send"
 OPERATE = "whatsapp:operate"
 WEBHOOK_MAX_BYTES = 3 * 1024 * 1024
+_SIGNATURE = signature.HEADER.encode()
 
 _ID = "00000002-22df-82a5-8699-154123453375"
 _SUMMARY = {"id": _ID, "direction": "outbound", "to_number": "+250700000001", "body": "Muraho!", "status": "read"}
@@ -73,21 +75,20 @@ async def verify(
     "/webhook",
     status_code=200,
     summary="What Meta delivers: messages and statuses, signed with X-Hub-Signature-256",
-    request_max_body_size=WEBHOOK_MAX_BYTES,
+    middleware=[answer_directly],
     opt={SCOPE: PUBLIC, EXAMPLE: Accepted(1, 0, 0)},
 )
 async def deliver(request: AnyRequest) -> Accepted:
     started = perf_counter()
     service = webhook(request)
-    body = await request.body()
-    given = request.headers.get(signature.HEADER, "")
-    if not signature.is_signed(service.settings.whatsapp_app_secret, body, given):
+    body = await read_body(request, WEBHOOK_MAX_BYTES)
+    if not signature.is_signed(service.settings.whatsapp_app_secret, body, header(request, _SIGNATURE)):
         raise ServiceError(401, "bad_signature", "X-Hub-Signature-256 is not the signature of this body.")
     try:
         delivery = read_delivery(body)
     except Malformed as error:
         raise ServiceError(400, "invalid_payload", str(error)) from error
-    accepted = await service.ingest.store(body, delivery)
+    accepted = await service.ingest.store(body, delivery, started)
     service.ack_seconds.observe(perf_counter() - started)
     return accepted
 

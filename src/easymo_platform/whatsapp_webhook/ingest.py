@@ -1,6 +1,7 @@
 """Ingest by group commit: requests that arrive while one statement runs share the next one."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
@@ -8,6 +9,7 @@ from time import perf_counter
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from prometheus_client import Counter
 
 from easymo_platform.runtime.database import Database
@@ -15,34 +17,50 @@ from easymo_platform.runtime.errors import DatabaseError, ServiceError
 from easymo_platform.whatsapp_webhook.model import Accepted, Delivery, Inbound, StatusReport
 
 BATCH_MAX_REQUESTS = 256
+BATCH_MAX_BYTES = 4 * 1024 * 1024
+"""Of bodies, beyond the first: one statement holds all of them in memory, here and in Postgres."""
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """A request as it is stored."""
+
+    body_sha256: str
+    entries: int
+    ack_ms: float
 
 
 class _Waiting(NamedTuple):
-    digest: bytes
+    sha256: str
+    size_bytes: int
     delivery: Delivery
     received: float
     answer: asyncio.Future[Accepted]
 
 
 class Ingest:
-    """Stores deliveries. One statement at a time per process, so that messages keep the order of their arrival."""
+    """Stores deliveries. One statement at a time per process, so that messages keep the order of their arrival.
+
+    The next one takes whatever has arrived when the one before is committed; nobody waits for company.
+    """
 
     def __init__(self, database: Database, duplicates: Counter, messages: Counter) -> None:
         self._database = database
-        self._duplicates = duplicates
+        self._duplicates = duplicates.labels("whatsapp-webhook")
         self._messages = messages
-        self._waiting: list[_Waiting] = []
+        self._pending = messages.labels("whatsapp-webhook", "inbound", "pending")
+        self._skipped = messages.labels("whatsapp-webhook", "inbound", "skipped")
+        self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
-    async def store(self, body: bytes, delivery: Delivery) -> Accepted:
-        """Returns once everything in ``delivery`` is committed.
+    async def store(self, body: bytes, delivery: Delivery, received: float) -> Accepted:
+        """Returns once everything in ``delivery`` is committed. ``received``: when it came, by ``perf_counter``.
 
         Raises:
             DatabaseError: it is not stored, or not known to be: the provider must deliver it again.
             ServiceError: 400, when Postgres has no form for a value of this delivery.
         """
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(sha256(body).digest(), delivery, perf_counter(), answer))
+        self._waiting.append(_Waiting(sha256(body).hexdigest(), len(body), delivery, received, answer))
         self._arrived.set()
         return await answer
 
@@ -54,7 +72,7 @@ class Ingest:
             yield
         finally:
             while self._waiting:
-                await self._store_waiting()
+                await self._store_batch(self._next_batch())
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -64,10 +82,18 @@ class Ingest:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                await self._store_waiting()
+                await self._store_batch(self._next_batch())
 
-    async def _store_waiting(self) -> None:
-        batch, self._waiting = self._waiting[:BATCH_MAX_REQUESTS], self._waiting[BATCH_MAX_REQUESTS:]
+    def _next_batch(self) -> list[_Waiting]:
+        waiting = self._waiting
+        batch = [waiting.popleft()]
+        size_bytes = 0
+        while waiting and len(batch) < BATCH_MAX_REQUESTS and size_bytes + waiting[0].size_bytes <= BATCH_MAX_BYTES:
+            size_bytes += waiting[0].size_bytes
+            batch.append(waiting.popleft())
+        return batch
+
+    async def _store_batch(self, batch: list[_Waiting]) -> None:
         try:
             await self._store(batch)
         except ServiceError:
@@ -87,37 +113,26 @@ class Ingest:
         changed = await self._apply(reports) if reports else set()
         for one in batch:
             messages, statuses = one.delivery.messages, one.delivery.statuses
-            duplicates = sum(message.id not in new for message in messages)
-            duplicates += sum(report.wamid not in changed for report in statuses)
+            duplicates = 0
+            for message in messages:
+                duplicates += message.id not in new
+            for report in statuses:
+                duplicates += report.wamid not in changed
             if duplicates:
-                self._duplicates.labels("whatsapp-webhook").inc(duplicates)
+                self._duplicates.inc(duplicates)
             if not one.answer.done():  # the client may have gone
                 one.answer.set_result(Accepted(len(messages), len(statuses), duplicates))
 
     async def _store_messages(self, batch: list[_Waiting]) -> set[UUID]:
         now = perf_counter()
         messages: list[Inbound] = [message for one in batch for message in one.delivery.messages]
-        rows = await self._database.fetch(
-            "store_deliveries",
-            body_sha256=[one.digest for one in batch],
-            entries=[one.delivery.entries for one in batch],
-            ack_ms=[1000 * (now - one.received) for one in batch],
-            ids=[message.id for message in messages],
-            wamids=[message.wamid for message in messages],
-            from_numbers=[message.from_number for message in messages],
-            to_numbers=[message.to_number for message in messages],
-            phone_number_ids=[message.phone_number_id for message in messages],
-            message_types=[message.message_type for message in messages],
-            bodies=[message.body for message in messages],
-            payloads=[message.payload for message in messages],
-            provider_times=[message.provider_ts for message in messages],
-            statuses=["pending" if message.pending else "skipped" for message in messages],
-        )
+        requests = [_Request(one.sha256, one.delivery.entries, 1000 * (now - one.received)) for one in batch]
+        deliveries = msgspec.json.encode({"requests": requests, "messages": messages}).decode()
+        rows = await self._database.fetch("store_deliveries", deliveries=deliveries)
         new = {row["id"] for row in rows}
-        for message in messages:
-            if message.id in new:
-                status = "pending" if message.pending else "skipped"
-                self._messages.labels("whatsapp-webhook", "inbound", status).inc()
+        pending = sum([message.pending for message in messages if message.id in new])
+        self._pending.inc(pending)
+        self._skipped.inc(len(new) - pending)
         return new
 
     async def _apply(self, reports: list[StatusReport]) -> set[str]:

@@ -40,7 +40,7 @@ class Inbound(Struct, frozen=True):
     phone_number_id: str
     message_type: str
     body: str | None
-    payload: str
+    payload: msgspec.Raw
     provider_ts: datetime | None
     pending: bool
 
@@ -64,9 +64,14 @@ class Delivery(Struct, frozen=True):
     statuses: list[StatusReport]
 
 
+class _Metadata(Struct, frozen=True):
+    display_phone_number: Any = None
+    phone_number_id: Any = None
+
+
 class _Value(Struct):
-    metadata: dict[str, Any] = {}
-    messages: list[Any] = []
+    metadata: _Metadata = _Metadata()
+    messages: list[msgspec.Raw] = []
     statuses: list[Any] = []
 
 
@@ -84,8 +89,20 @@ class _Envelope(Struct):
     entry: list[_Entry]
 
 
+class _Message(Struct, rename={"sender": "from", "kind": "type"}):
+    """A message in Meta's words. Any field may be absent or of any type."""
+
+    id: Any = None
+    sender: Any = None
+    timestamp: Any = None
+    kind: Any = None
+    text: Any = None
+    interactive: Any = None
+
+
 _envelopes = msgspec.json.Decoder(_Envelope)
 _values = msgspec.json.Decoder(_Value)
+_messages = msgspec.json.Decoder(_Message)
 
 
 def read_delivery(body: bytes) -> Delivery:
@@ -94,51 +111,53 @@ def read_delivery(body: bytes) -> Delivery:
     Fields and kinds of change that we do not know are passed over, as is a message without an id; what Meta adds must
     not stop what we understand. Raises :class:`Malformed` when the body is no such payload at all.
     """
+    messages: list[Inbound] = []
+    statuses: list[StatusReport] = []
     try:
         envelope = _envelopes.decode(body)
-        values = [
-            _values.decode(change.value)
-            for entry in envelope.entry
-            for change in entry.changes
-            if change.field == "messages"
-        ]
+        for entry in envelope.entry:
+            for change in entry.changes:
+                if change.field == "messages":
+                    value = _values.decode(change.value)
+                    messages += [read for raw in value.messages if (read := _inbound(raw, value.metadata))]
+                    statuses += [report for given in value.statuses if (report := _report(given))]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The body is no webhook payload: {error}.") from error
     except RecursionError as error:
         raise Malformed("The body is nested too deeply.") from error
-    return Delivery(
-        len(envelope.entry),
-        [message for value in values for given in value.messages if (message := _inbound(given, value.metadata))],
-        [report for value in values for given in value.statuses if (report := _report(given))],
-    )
+    return Delivery(len(envelope.entry), messages, statuses)
 
 
-def _inbound(given: Any, metadata: dict[str, Any]) -> Inbound | None:
-    wamid = _text(given, "id")
+def _inbound(raw: msgspec.Raw, metadata: _Metadata) -> Inbound | None:
+    try:
+        given = _messages.decode(raw)
+    except msgspec.ValidationError:  # JSON, but no object
+        return None
+    wamid = _clean(given.id)
     if not wamid:
         return None
-    sender = e164(_text(given, "from"))
-    kind = _text(given, "type") or "unknown"
+    sender = e164(_clean(given.sender))
+    kind = _clean(given.kind) or "unknown"
     return Inbound(
         id=uuid7(),
         wamid=wamid,
         from_number=sender or UNKNOWN_SENDER,
-        to_number=e164(_text(metadata, "display_phone_number")) or UNKNOWN_SENDER,
-        phone_number_id=_text(metadata, "phone_number_id"),
+        to_number=e164(_clean(metadata.display_phone_number)) or UNKNOWN_SENDER,
+        phone_number_id=_clean(metadata.phone_number_id),
         message_type=kind,
         body=_body(given, kind),
-        payload=msgspec.json.encode(given).decode().replace("\\u0000", "\\ufffd"),
-        provider_ts=_moment(given),
+        payload=msgspec.Raw(str(raw, "utf-8").replace("\\u0000", "\\ufffd")),
+        provider_ts=_moment(given.timestamp),
         pending=bool(sender) and kind in ANSWERED_TYPES,
     )
 
 
-def _body(given: Any, kind: str) -> str | None:
+def _body(given: _Message, kind: str) -> str | None:
     """What the person said: the text, or the title of the button or row that was chosen."""
     if kind == "text":
-        return _text(given.get("text"), "body")
+        return _text(given.text, "body")
     if kind == "interactive":
-        interactive = given.get("interactive")
+        interactive = given.interactive
         if isinstance(interactive, dict):
             chosen = interactive.get("button_reply") or interactive.get("list_reply")
             return _text(chosen, "id") or _text(chosen, "title")
@@ -146,7 +165,7 @@ def _body(given: Any, kind: str) -> str | None:
 
 
 def _report(given: Any) -> StatusReport | None:
-    wamid, status, at = _text(given, "id"), _text(given, "status"), _moment(given)
+    wamid, status, at = _text(given, "id"), _text(given, "status"), _moment(_text(given, "timestamp"))
     if not wamid or status not in REPORTED:
         return None
     errors = given.get("errors")
@@ -169,13 +188,18 @@ def e164(number: str) -> str:
 
 
 def _text(given: Any, name: str) -> str:
-    value = given.get(name) if isinstance(given, dict) else None
+    return _clean(given.get(name)) if isinstance(given, dict) else ""
+
+
+def _clean(value: Any) -> str:
+    """A text as Postgres can keep it; empty for anything else."""
     return value.replace("\0", "\ufffd")[:65_536] if isinstance(value, str) else ""
 
 
-def _moment(given: Any) -> datetime | None:
+def _moment(timestamp: Any) -> datetime | None:
+    """Meta writes seconds since 1970, as a text."""
     try:
-        return datetime.fromtimestamp(int(_text(given, "timestamp")), UTC)
+        return datetime.fromtimestamp(int(timestamp), UTC) if isinstance(timestamp, str) else None
     except (ValueError, OverflowError, OSError):
         return None
 
