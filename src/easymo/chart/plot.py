@@ -57,7 +57,8 @@ def linear_axis(label: str, highest: float, steps: int = 4) -> Axis:
 
 def log_axis(label: str, lowest: float, highest: float) -> Axis:
     """From a round number below ``lowest`` (above 0) to one above ``highest``; decades, or 1, 2 and 5, are marked."""
-    first, last = floor(log10(lowest)), ceil(log10(max(highest, lowest * 1.01)))
+    # One decade more at each end: the logarithm of a value just below a power of ten may round up to it.
+    first, last = floor(log10(lowest)) - 1, ceil(log10(max(highest, lowest * 1.01))) + 1
     values = [float(f"{factor}e{decade}") for decade in range(first, last + 1) for factor in (1, 2, 5)]
     low = max(v for v in values if v <= lowest)
     high = min(v for v in values if v >= highest and v > low)

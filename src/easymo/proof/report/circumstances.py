@@ -16,19 +16,12 @@ def applied(result: VerdictFile) -> str:
         f"{'equal to the one before' if result.rollback.schema_restored else '<strong>not</strong> restored'}.</p>"
     ]
     if result.applied is not None:
-        parts.append(f"<p>Applied in {result.applied.seconds:.1f} s while the system was under load.</p>")
-        rows = [
-            row(
-                [
-                    ("index", escape(i.name), ""),
-                    ("build", f"{i.seconds:.2f} s", "n"),
-                    ("size", f"{i.bytes / 1e6:.1f} MB", "n"),
-                ]
-            )
-            for i in result.applied.indexes
-        ]
-        if rows:
-            parts.append(table(["index", "build", "size"], rows))
+        cost = result.applied
+        under = ""
+        if cost.rate_rps is not None:
+            waited = " / ".join(wording.amount(cost.latency_ms.get(p), "ms") for p in ("p50", "p95", "max"))
+            under = f" of {cost.rate_rps:g} requests/s, which waited {waited} (P50 / P95 / longest)"
+        parts.append(f"<p>Applied in {cost.seconds:.1f} s while the system was under load{under}.</p>")
     return f"<h2>Applying and taking back</h2>{''.join(parts)}"
 
 
@@ -44,13 +37,22 @@ def circumstances(result: VerdictFile) -> str:
         "data": f"scale {result.scale.name}, seed {result.scale.seed}: {wording.rows(result.scale.rows)}",
         "same arm against itself": ", ".join(noise) or "not measured",
         "notes": " ".join(result.notes) or "none",
-        "repeat": "easymo prove",
+        "seeds": f"data {result.scale.seed}; rounds of one pair play one schedule, its seed is in rounds.jsonl",
+        "repeat": _command(result),
     }
     if result.compared != "treatments":
         facts |= {"repeat": f"easymo prove --before … --after …, with the same {result.compared}"}
-        del facts["commit"], facts["data"]  # of neither side anything is known but what it answers
+        del facts["commit"], facts["data"], facts["seeds"]  # of neither side anything is known but what it answers
     rows = [row([("", escape(name), ""), ("", escape(value), "")]) for name, value in facts.items()]
     if result.compared != "treatments":
         return f"<h2>Circumstances</h2>{table(['', ''], rows)}"
     indexes = "".join(f"<li><code>{escape(definition)}</code></li>" for definition in result.baseline_indexes)
     return f"<h2>Circumstances</h2>{table(['', ''], rows)}<h2>Indexes of the baseline</h2><ul>{indexes}</ul>"
+
+
+def _command(result: VerdictFile) -> str:
+    """The command that plays the same run again, in a checkout of its commit where that is known."""
+    mode = "" if result.mode == "default" else f" --{result.mode}"
+    checkout = f"git checkout {result.git.removesuffix('-dirty')} && " if result.git else ""
+    changed = " (and the changes that were not committed)" if result.git and result.git.endswith("-dirty") else ""
+    return f"{checkout}easymo prove{mode} --scale {result.scale.name}{changed}"
