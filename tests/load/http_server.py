@@ -1,6 +1,7 @@
 """A server of raw bytes: says exactly what a test wants to be said, also what HTTP forbids."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ class Log:
 
 
 @asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[tuple[Target, Log]]:
+async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Target, Log]]:
     """A server on a free port that lets `answer(path, writer)` reply to each request, one after the other."""
     log = Log()
     writers: set[asyncio.StreamWriter] = set()
@@ -53,10 +54,10 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[Target, Log]]:
             talks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
     log.stop_listening = server.close
     try:
-        yield Target("127.0.0.1", server.sockets[0].getsockname()[1]), log
+        yield Target("127.0.0.1", server.sockets[0].getsockname()[1], tls=tls is not None), log
     finally:
         server.close()
         for writer in list(writers):

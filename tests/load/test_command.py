@@ -119,7 +119,7 @@ async def test_a_recording_of_a_day_reaches_the_load_process(scenario: str, tmp_
     [
         (["--url", "http://a", "--rate", "5"], "either --rate and --duration, or --stages"),
         (["--url", "http://a", "--rate", "5", "--duration", "1", "--stages", "5x1s"], "either --rate and --duration"),
-        (["--url", "https://a", "--stages", "5x1s"], "is no target"),
+        (["--url", "ftp://a", "--stages", "5x1s"], "is no target"),
         (["--url", "http://a", "--stages", "5x"], "The stage '5x' cannot be read"),
         (["--url", "http://a", "--stages", "5x1s", "--require", "p95<1"], "wrong unit for p95"),
         (["--stages", "5x1s"], "--url"),

@@ -12,6 +12,8 @@ from easymo.load.target import find_target
         ("http://127.0.0.1:4405", Target("127.0.0.1", 4405), "127.0.0.1:4405"),
         ("http://voice.example/", Target("voice.example", 80), "voice.example"),
         ("http://voice.example/api/v1/", Target("voice.example", 80, "/api/v1"), "voice.example"),
+        ("https://voice.example/api", Target("voice.example", 443, "/api", tls=True), "voice.example"),
+        ("https://voice.example:80", Target("voice.example", 80, tls=True), "voice.example:80"),
         ("http://[::1]:8000", Target("::1", 8000), "[::1]:8000"),
     ],
 )
@@ -23,9 +25,19 @@ def test_a_url_names_host_port_and_base_path(url: str, target: Target, authority
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:80", "https://a.example", "http://", "http://a:99999", "http://a:b", "http://a?x=1", "http://u@a"],
+    [
+        "",
+        "127.0.0.1:80",
+        "ftp://a.example",
+        "http://",
+        "https://",
+        "http://a:99999",
+        "http://a:b",
+        "http://a?x=1",
+        "http://u@a",
+    ],
 )
-def test_anything_but_a_plain_http_url_is_refused(url: str) -> None:
+def test_anything_but_an_http_or_https_url_is_refused(url: str) -> None:
     with pytest.raises(ScenarioError, match="The URL"):
         parse_target(url)
 

@@ -126,7 +126,7 @@ async def test_a_deployment_that_is_not_there_is_named(scenario: str) -> None:
         (["--before", "http://a", "--after", "run/verdict.json"], "A run cannot be compared with a deployment"),
         (["--before", "http://a", "--after", "http://b"], "give --scenario FILE"),
         (["--before", "http://a", "--after", "http://b", "--scenario", "mix.py", "--scale", "ci"], "--scale"),
-        (["--before", "https://a", "--after", "http://b", "--scenario", "mix.py"], "is no target"),
+        (["--before", "ftp://a", "--after", "http://b", "--scenario", "mix.py"], "is no target"),
         (["--before", "a.json", "--after", "b.json", "--rate", "5"], "nothing else"),
         (["--before", "http://a", "--after", "http://b", "--scenario", "missing.py"], "There is no scenario file"),
         (["--before", "http://a", "--after", "http://b", "--scenario", "mix.py"], "goes to the target 'web'"),

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ class ConnectionPool:
     def __init__(self, target: Target, limit: int, on_outcome: Callable[[int, int, int], None]) -> None:
         self._target = target
         self._address = (target.host, target.port)
+        self._tls = ssl.create_default_context() if target.tls else None
         self._limit = limit
         self._on_outcome = on_outcome
         self._idle: list[Connection] = []  # the last used is taken first, so that few are kept warm
@@ -83,7 +85,10 @@ class ConnectionPool:
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection(self._finished, self._all.discard), *self._address
+            lambda: Connection(self._finished, self._all.discard),
+            *self._address,
+            ssl=self._tls,
+            server_hostname=self._target.host if self._tls else None,
         )
         if connection.closed:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -123,6 +128,10 @@ class ConnectionPool:
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}; SSL_CERT_FILE may name another authority"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error)

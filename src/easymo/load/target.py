@@ -7,40 +7,46 @@ from urllib.parse import urlsplit
 from easymo.load.errors import ScenarioError
 
 DEFAULT = ""
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Target:
-    """One HTTP server. `prefix` is put before every path, so a URL may end in a base path."""
+    """One HTTP server, behind TLS or not. `prefix` is put before every path, so a URL may end in a base path."""
 
     host: str
     port: int
     prefix: str = ""
+    tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     @property
     def authority(self) -> str:
         """What stands in the `Host` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == 80 else f"{host}:{self.port}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"http://{self.authority}{self.prefix}"
+        return f"{self.scheme}://{self.authority}{self.prefix}"
 
 
 def parse_target(url: str) -> Target:
-    """The target behind an `http://` URL; raises `ScenarioError` for anything else."""
+    """The target behind an `http://` or `https://` URL; raises `ScenarioError` for anything else."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ScenarioError(f"The URL {url!r} cannot be read: {error}. Write it like http://127.0.0.1:8000.") from error
-    if parts.scheme != "http" or not host or parts.query or parts.fragment or parts.username:
+    if parts.scheme not in _PORTS or not host or parts.query or parts.fragment or parts.username:
         raise ScenarioError(
-            f"The URL {url!r} is no target: only http://HOST:PORT, with a base path at most, can be measured "
-            "(TLS would be measured too: point at the server behind it)."
+            f"The URL {url!r} is no target: write http://HOST:PORT or https://HOST:PORT, with a base path at most."
         )
-    return Target(host=host, port=80 if port is None else port, prefix=parts.path.rstrip("/"))
+    default = _PORTS[parts.scheme]
+    return Target(host, default if port is None else port, parts.path.rstrip("/"), tls=parts.scheme == "https")
 
 
 def parse_targets(urls: Iterable[str]) -> dict[str, Target]:
