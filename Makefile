@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
+AUDIT  ?= .venv-audit
 
 .DEFAULT_GOAL := help
 .PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean demo-judge judge-rounds
@@ -31,12 +32,21 @@ prove-twice: install ## two runs one after the other; fails when a promise is ke
 test: install ## all tests; ARGS='-k cache' for some
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: install ## ruff, mypy --strict, import contracts, generated docs up to date
+lint: install ## ruff, mypy --strict, import contracts, generated docs up to date, no secret in a file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.repo.documents --check
+	$(BIN)/python -m tests.repo.secret_scan
+
+audit: $(AUDIT)/.ready ## known vulnerabilities of what requirements.lock pins; asks the network, so .ci/run does not
+	$(AUDIT)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict
+
+$(AUDIT)/.ready:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.9.0
+	@touch $@
 
 format: install ## ruff fix and format
 	$(BIN)/ruff check --fix .
@@ -102,4 +112,4 @@ lock: install ## compile the lock files again (pyproject.toml, benchmarks/requir
 	$(COMPILE) pyproject.toml --extra services --extra video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
-	rm -rf $(VENV) $(BENCH) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(AUDIT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
