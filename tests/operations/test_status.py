@@ -38,6 +38,11 @@ APPS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "whatsapp-worker": whatsapp_worker.create,
     "agent-core": agent_core.create,
 }
+CALLS = """
+insert into voice_calls (direction, from_number, to_number, status, agent_profile, provider)
+select 'outbound', '+250700000001', '+2507' || n, 'completed', 'general_agent', 'simulated'
+from generate_series(1, 20000) n; analyze voice_calls
+"""
 NOWHERE = "http://127.0.0.1:1"
 RULES = Path(__file__).parents[2] / "monitoring" / "prometheus" / "rules.yaml"
 
@@ -160,11 +165,8 @@ async def test_lost_redis_is_told_by_the_service_that_lost_it(
 async def test_slow_statement_comes_with_its_plan_and_the_index_that_it_lacks(
     database: asyncpg.Connection, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await database.execute(
-        "insert into voice_calls (direction, from_number, to_number, status, agent_profile, provider) "
-        "select 'outbound', '+250700000001', '+2507' || n, 'completed', 'general_agent', 'simulated' "
-        "from generate_series(1, 20000) n; analyze voice_calls; drop index idx_voice_calls_phone"
-    )
+    await database.execute(CALLS)
+    await database.execute("drop index idx_voice_calls_phone")
     for number in range(20):
         await database.fetch("select id from voice_calls where to_number = $1", f"+2507{number}")
     code, seen = await status_json(capsys)
@@ -176,6 +178,22 @@ async def test_slow_statement_comes_with_its_plan_and_the_index_that_it_lacks(
     assert any("Seq Scan on voice_calls" in line for line in slow.plan)
     assert await status() == 1
     assert "missing: idx_voice_calls_phone" in capsys.readouterr().out
+
+
+async def test_statement_of_a_service_has_its_name_and_the_plan_of_its_own_text(
+    database: asyncpg.Connection, database_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pg_stat_statements knows it without constants: no partial index could serve that text."""
+    await database.execute(CALLS)
+    async with platform(database_url, valkey.url, tmp_path, "voice-bridge") as arguments:
+        await database.execute("select pg_stat_statements_reset()")
+        async with httpx.AsyncClient() as client:
+            await client.get(f"{url_of(arguments, 'voice-bridge')}/analytics/live-calls?limit=15")
+        _, seen = await status_json(capsys)
+    (slow,) = (slow for slow in seen.database.slow if slow.name == "voice_bridge/live_calls")
+    assert "'ringing'" in slow.statement
+    assert (slow.scanned, slow.missing, slow.no_plan_because) == ([], [], "")
+    assert any(index.startswith("idx_voice_calls_") for index in slow.indexes)
 
 
 async def test_nothing_is_executed_or_changed_to_explain_a_statement(

@@ -4,12 +4,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from easymo_platform.operations.status_database import DatabaseStatus, SlowStatement
+from easymo_platform.operations.status_database import DatabaseStatus
 from easymo_platform.operations.status_problems import Problem
 from easymo_platform.operations.status_services import Queues, ServiceStatus
+from easymo_platform.operations.status_statements import SlowStatement
 
 _NOTHING = "-"
-_STATEMENT_LINES, _PLAN_LINES = 240, 8
+_STATEMENT_CHARACTERS, _PLAN_LINES = 240, 12
 
 
 def print_services(console: Console, services: list[ServiceStatus]) -> None:
@@ -70,10 +71,12 @@ def print_problems(console: Console, problems: list[Problem]) -> None:
 
 
 def _print_statement(console: Console, number: int, slow: SlowStatement) -> None:
-    text = slow.statement if len(slow.statement) <= _STATEMENT_LINES else f"{slow.statement[:_STATEMENT_LINES]}…"
+    text = slow.name or slow.statement
+    text = text if len(text) <= _STATEMENT_CHARACTERS else f"{text[:_STATEMENT_CHARACTERS]}…"
     spent = f"{slow.total_ms:.0f} ms in {slow.calls} calls, {slow.mean_ms:.2f} ms each"
     console.print(f"[bold]{number}.[/bold] {spent}: {escape(text)}")
-    for line in slow.plan[:_PLAN_LINES]:
+    shown = slow.plan[:_PLAN_LINES] + (["…"] if len(slow.plan) > _PLAN_LINES else [])
+    for line in shown:
         console.print(f"   {escape(line)}", overflow="ellipsis", no_wrap=True)
     if slow.no_plan_because:
         console.print(f"   no plan: {escape(slow.no_plan_because)}")
