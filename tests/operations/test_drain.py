@@ -56,6 +56,13 @@ async def test_ctrl_c_does_not_wait_for_the_delay(service_environment: dict[str,
     assert code == 0
 
 
+async def test_service_says_where_it_listens_whatever_the_log_level(service_environment: dict[str, str]) -> None:
+    """Whoever started it waits for that line."""
+    with command("serve", "voice-bridge", "--port", "0", LOG_LEVEL="error", **service_environment) as process:
+        assert (await asyncio.to_thread(address_of, process)).startswith("http://127.0.0.1:")
+        assert (await asyncio.to_thread(end, process))[0] == 0
+
+
 async def _until_not_ready(client: httpx.AsyncClient) -> httpx.Response:
     async with asyncio.timeout(30):
         while (answer := await client.get("/health/ready")).status_code == 200:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -71,6 +72,9 @@ def serve(name: str, listener: Callable[[], socket.socket], environ: Mapping[str
     except SettingsError as error:
         raise OperationError(f"{name} cannot start: {error}") from error
     configure_logs(name, app.state.runtime.settings.log_level)
+    logging.getLogger(__name__).setLevel(
+        logging.INFO
+    )  # whoever started it waits for LISTENING, whatever LOG_LEVEL says
     with listener() as listening:
         unreachable: BaseException | None = None
         try:
