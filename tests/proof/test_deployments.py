@@ -18,10 +18,11 @@ from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 
 SHOP = Path(__file__).parent / "other_system"
 SCENARIO = """
+import os
 from easymo.load import Call, Request, Scenario
 scenario = Scenario([
     Request("page", 4, lambda rng: Call("GET", f"/page/{rng.randrange(1000)}"), target="web"),
-    Request("price", 1, lambda rng: Call("GET", "/price"), target="api"),
+    Request("price", 1, lambda rng: Call("GET", "/price/" + os.environ.get("KEY", "")), target="api"),
 ])
 """
 
@@ -89,7 +90,7 @@ async def test_a_slower_deployment_breaks_what_nobody_had_to_promise(scenario: s
     assert len(set(salts)) == len(salts), "no round's tokens meet another's"
     logs = [log.paths for _, log in servers]
     assert all(path.startswith("/page/") for path in logs[0] + logs[1]), "only the scenario was sent, each to its own"
-    assert set(logs[2]) == {"/price"}
+    assert set(logs[2]) == {"/price/"}
     assert set(logs[0]) == set(logs[1]), "both got the same requests"
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Nothing was started, changed or taken back" in report
@@ -156,14 +157,16 @@ def test_a_full_comparison_has_two_looks_and_each_is_stricter() -> None:
 
 @pytest.mark.slow
 async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself_first(
-    scenario: str, tmp_path: Path
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("KEY", "exported")
     promise = Promise(
         id="errors", claim="none at 30/s", source="a plan", metric="error_ratio@30", kind="level", at_most=0.01
     )
     terms = Terms(
         system="Shop",
         scenario=tmp_path / scenario,
+        environment={"KEY": "of-the-file"},
         promises=[promise],
         left_out=["throughput"],
         rate_rps=60,
@@ -175,7 +178,7 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
         stress_s=0.5,
     )
     async with AsyncExitStack() as stack:
-        [(good, _)] = await deployed(stack, always_ok)
+        [(good, log)] = await deployed(stack, always_ok)
         [(bad, _)] = await deployed(stack, failing_one_in(3))
         urls = [[f"web={target.url}", f"api={target.url}"] for target in (good, bad)]
         result, folder = await asyncio.to_thread(
@@ -185,6 +188,7 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
     assert (verdict.verdict, verdict.before) == ("broken", 0.0)
     assert verdict.after == pytest.approx(1 / 3, abs=0.2)
     assert list(result.arms["after"].error_ratio) == ["30"]
+    assert {path for path in log.paths if path.startswith("/price")} == {"/price/exported"}
     assert any("throughput" in note for note in result.notes), "what cannot be seen from outside is named"
     phases = [json.loads(line)["phase"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
     assert list(dict.fromkeys(phases)) == ["warm", "aa-1", "aa-2", "compare", "stress"]

@@ -1,5 +1,6 @@
 """Two deployments that already run: the same load on both in turns. Nothing is started, nothing is changed."""
 
+import os
 import secrets
 import signal
 import time
@@ -146,7 +147,8 @@ class _Comparison:
             warm_up_s=self._terms.warm_up_s,
         )
         try:
-            return run_process(job, environment=self._terms.environment)
+            # What the caller has exported comes first: the keys of acceptance.toml are those of scratch systems.
+            return run_process(job, environment={**self._terms.environment, **os.environ})
         except ScenarioError as error:
             raise CannotCompare(str(error)) from error
         except LoadError as error:

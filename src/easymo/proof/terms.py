@@ -14,6 +14,7 @@ from easymo.proof.verdict_file import Mode
 class Terms(Struct, frozen=True, kw_only=True):
     """How two deployments are compared.
 
+    ``environment`` is what the scenario finds in its environment where the caller has not exported something else.
     ``promises`` None: that nothing got worse. ``left_out``: promises that cannot be seen from outside. ``stress`` are
     rates (requests/s) that promises name, each offered for ``stress_s``.
     """
