@@ -34,7 +34,7 @@ async def test_an_update_of_an_indexed_column_is_not_hot(database_url: str) -> N
 
 async def test_the_log_of_an_arm_is_that_of_its_own_writing_statements(postgres: Postgres, database_url: str) -> None:
     control, arm = await asyncpg.connect(postgres.url), await asyncpg.connect(database_url)
-    await control.execute("CREATE TEMPORARY TABLE elsewhere (id int)")
+    elsewhere = await asyncpg.connect(postgres.url)
     await arm.execute("CREATE TABLE calls (id int PRIMARY KEY, status text)")
     name = await arm.fetchval("SELECT current_database()")
     sampler = Sampler(control, name, {}, count_statements=True)
@@ -43,14 +43,14 @@ async def test_the_log_of_an_arm_is_that_of_its_own_writing_statements(postgres:
         await arm.execute("WITH gone AS (DELETE FROM calls WHERE id = 1 RETURNING id) SELECT * FROM gone")
         await arm.execute("UPDATE calls\nSET status = 'ended' WHERE id = 2")
         await arm.execute("SELECT status FROM calls WHERE id = 3 FOR UPDATE")
-        await control.execute("CREATE TABLE another_database (id int); DROP TABLE another_database")
+        await elsewhere.execute("CREATE TABLE noise AS SELECT generate_series(1, 5000); DROP TABLE noise")
     used = sampler.resources(requests=2, traffic_s=1.0)
     assert used.db_writes == 3, "a lock is no write"
     assert used.db_statements_per_request == 2.0
     assert used.wal_bytes is not None
     assert 52 * 40 < used.wal_bytes < 52 * 1000
-    await control.close()
-    await arm.close()
+    for connection in (control, arm, elsewhere):
+        await connection.close()
 
 
 def rounds(make_round: MakeRound, arm: str, wal_bytes: int | None, latency_ms: float) -> list[Round]:
