@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from easymo_platform.runtime.logs import configure_logs, mask_personal_data, request_id
+from easymo_platform.runtime.logs import configure_logs, identify, mask_personal_data
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_record_is_one_line_of_json_with_service_and_request_and_without_numbe
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logs("voice-bridge", "info")
-    request_id.set("r-1")
+    identify("r-1", "journey-1")
     structlog.get_logger("easymo_platform").info(
         "call_failed", numbers=["+250788123443"], detail={"to": "+250788123444"}
     )
@@ -54,6 +54,7 @@ def test_a_record_is_one_line_of_json_with_service_and_request_and_without_numbe
     )
     assert (ours["numbers"], ours["detail"]) == (["+250…43"], {"to": "+250…44"})
     assert (theirs["event"], theirs["request_id"]) == ("lost +250…45", "r-1")
+    assert ours["correlation_id"] == theirs["correlation_id"] == "journey-1"
 
 
 @pytest.mark.usefixtures("_logs_restored")

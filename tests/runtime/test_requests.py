@@ -85,6 +85,14 @@ async def test_given_request_id_is_echoed(small_service: SmallService, given: st
     assert response.headers["x-request-id"] == given
 
 
+async def test_correlation_id_is_the_callers_or_begins_with_this_request(small_service: SmallService) -> None:
+    async with small_service() as (client, _):
+        given = await client.get("/orders/1", headers={"X-Correlation-Id": "journey-1"})
+        begun = await client.get("/orders/1", headers={"X-Request-Id": "first", "X-Correlation-Id": "two words"})
+    assert given.headers["x-correlation-id"] == "journey-1" != given.headers["x-request-id"]
+    assert begun.headers["x-correlation-id"] == begun.headers["x-request-id"] == "first"
+
+
 @pytest.mark.parametrize("given", ["", "two words", "x" * 129, 'quote"'])
 async def test_absent_or_unfit_request_id_is_replaced(small_service: SmallService, given: str) -> None:
     async with small_service() as (client, _):

@@ -304,14 +304,14 @@ async def test_text_beyond_the_24_hour_window_is_refused_and_a_template_is_sent(
     assert cloud.sent[0]["template"] == {"name": "welcome", "language": {"code": "en"}}
 
 
-async def test_requests_carry_one_id_from_the_worker_to_the_agent_and_the_provider(
-    environ: dict[str, str], cloud: CloudApi, monkeypatch: pytest.MonkeyPatch
+async def test_requests_carry_their_ids_from_the_worker_to_the_agent_and_the_provider(
+    environ: dict[str, str], database: Database, cloud: CloudApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[str, str | None]] = []
+    seen: dict[str, tuple[str, str]] = {}
     original = httpx.AsyncClient.post
 
     async def post(self: httpx.AsyncClient, url: str, **options: Any) -> httpx.Response:
-        seen.append((url, options["headers"].get("x-request-id")))
+        seen[url] = options["headers"]["x-request-id"], options["headers"]["x-correlation-id"]
         return await original(self, url, **options)
 
     async with webhook(environ) as client:
@@ -319,8 +319,7 @@ async def test_requests_carry_one_id_from_the_worker_to_the_agent_and_the_provid
         monkeypatch.setattr(httpx.AsyncClient, "post", post)
         async with worker(environ):
             await until(lambda: asyncio.sleep(0, cloud.sent))
-    message_id = cloud.sent[0]["biz_opaque_callback_data"]
-    ids = dict(seen)
-    assert ids["/sessions"] == ids["/respond"]
-    assert ids["/respond"].startswith("message-")
-    assert ids[f"{cloud.url}/104857600000999/messages"] == f"message-{message_id}"
+    question = await database.fetchval("select id from whatsapp_messages where direction = 'inbound'")
+    reply = cloud.sent[0]["biz_opaque_callback_data"]
+    assert seen["/sessions"] == seen["/respond"] == (f"message-{question}", f"message-{question}")
+    assert seen[f"{cloud.url}/104857600000999/messages"] == (f"message-{reply}", f"message-{question}")

@@ -10,7 +10,7 @@ import msgspec
 from easymo_platform.agent_core.model import Turn
 from easymo_platform.agent_core.settings import AgentSettings
 from easymo_platform.runtime.breaker import CircuitBreaker
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import tracing_headers
 from easymo_platform.runtime.metrics import Metrics
 
 RETRIES = 2
@@ -91,7 +91,7 @@ class LanguageModel:
             wait_s = RETRY_BASE_S * 2**attempt
             try:
                 response = await self.http.post(
-                    "/chat/completions", json=body, headers={"x-request-id": request_id.get()}, timeout=None
+                    "/chat/completions", json=body, headers=tracing_headers(), timeout=None
                 )
             except httpx.TransportError as error:
                 problem = repr(error)

@@ -8,7 +8,7 @@ import msgspec
 
 from easymo_platform.runtime.auth import Tokens
 from easymo_platform.runtime.breaker import CircuitBreaker
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import tracing_headers
 from easymo_platform.runtime.metrics import Metrics
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Peer:
             PeerError: any other refusal.
             BreakerOpen: it was down too often; nothing was sent.
         """
-        headers = {"content-type": "application/json", "x-request-id": request_id.get()}
+        headers = {"content-type": "application/json", **tracing_headers()}
         if self._tokens.can_sign:  # where AUTH_DISABLED=true there may be no key
             headers["authorization"] = f"Bearer {self._tokens.sign(self.name, [scope])}"
         if idempotency_key:

@@ -15,6 +15,21 @@ from easymo_platform.runtime.addresses import without_password
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request under way in this task; empty outside of requests."""
 
+correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+"""Id of what the request is part of, over all services: the caller's, or the first request's own."""
+
+
+def identify(request: str, correlation: str = "") -> None:
+    """Say what this task works on: logs and outgoing calls carry it. Without a ``correlation`` it begins here."""
+    request_id.set(request)
+    correlation_id.set(correlation or request)
+
+
+def tracing_headers() -> dict[str, str]:
+    """What an outgoing call carries, so that the other side's logs can be found from ours."""
+    return {"x-request-id": request_id.get(), "x-correlation-id": correlation_id.get()}
+
+
 _EMAIL = re.compile(r"([\w.%+-])[\w.%+-]*@([\w-]+(?:\.[\w-]+)+)")
 _PHONE = re.compile(r"(?<![\w-])(\+?\d{3})\d{4,10}(\d{2})(?![\w-])")
 
@@ -46,9 +61,10 @@ def _without_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> 
     return event
 
 
-def _with_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _with_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if current := request_id.get():
         event["request_id"] = current
+        event["correlation_id"] = correlation_id.get()
     return event
 
 
@@ -67,7 +83,7 @@ def configure_logs(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _with_service,
-        _with_request_id,
+        _with_ids,
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

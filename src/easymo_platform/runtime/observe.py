@@ -1,4 +1,4 @@
-"""ASGI middleware around a whole service: request id, metrics, a log line for what went wrong."""
+"""ASGI middleware around a whole service: request and correlation id, metrics, a log line for what went wrong."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from easymo_platform.runtime.limits import HEADERS
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import identify
 from easymo_platform.runtime.metrics import Metrics
 
 SLOW_REQUEST_S = 1.0
@@ -37,8 +37,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        identity = _accepted_or_new(scope["headers"])
-        request_id.set(identity.decode())
+        request, correlation = _ids(scope["headers"])
+        identify(request.decode(), correlation.decode())
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -46,8 +46,8 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 closing = [(b"connection", b"close")] if self._draining.is_set() else []
-                more = [(b"x-request-id", identity), *_rate_limit(scope), *closing]
-                message["headers"] = [*message["headers"], *more]
+                ids = [(b"x-request-id", request), (b"x-correlation-id", correlation)]
+                message["headers"] = [*message["headers"], *ids, *_rate_limit(scope), *closing]
             await send(message)
 
         try:
@@ -67,8 +67,13 @@ def _rate_limit(scope: Any) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _accepted_or_new(headers: Any) -> bytes:
+def _ids(headers: Any) -> tuple[bytes, bytes]:
+    """The request's id and the correlation id: those given, if they are fit to be logged and repeated, or a new one."""
+    request = correlation = b""
     for name, value in headers:
         if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
-            return bytes(value)
-    return os.urandom(8).hex().encode()
+            request = bytes(value)
+        elif name == b"x-correlation-id" and _ACCEPTABLE_ID.fullmatch(value):
+            correlation = bytes(value)
+    request = request or os.urandom(8).hex().encode()
+    return request, correlation or request

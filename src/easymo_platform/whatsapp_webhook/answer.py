@@ -11,7 +11,7 @@ from easymo_platform.runtime.breaker import BreakerOpen
 from easymo_platform.runtime.client import Peer, PeerDown, PeerError
 from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.runtime.limits import RateLimits
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import identify
 from easymo_platform.whatsapp_webhook.conversation import BY_NAME, MENU, Service, asks_for_menu, service_for
 from easymo_platform.whatsapp_webhook.model import Work
 from easymo_platform.whatsapp_webhook.store import Conversation, MessageStore
@@ -50,7 +50,7 @@ class Answerer:
 
     async def handle(self, work: Work) -> None:
         """Answer ``work``, or see to it that it is tried again."""
-        request_id.set(f"message-{work.id}")
+        identify(f"message-{work.id}")
         counted = await self._limits.hit(f"answers:{work.from_number}", self._per_minute)
         if counted is not None and counted.exceeded:
             await self._store.postpone_number(work, counted.resets_in_s)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import tracing_headers
 from easymo_platform.whatsapp_webhook.model import Work
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 
@@ -80,7 +80,7 @@ class CloudProvider:
         url = f"{self._url}/{message.phone_number_id or self._phone_number_id}/messages"
         body = msgspec.json.encode(_request(message))
         try:
-            response = await self._http.post(url, content=body, headers={"x-request-id": request_id.get()})
+            response = await self._http.post(url, content=body, headers=tracing_headers())
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Refused(0, f"the Cloud API cannot be reached ({error})", 1.0) from error
         except httpx.TransportError as error:

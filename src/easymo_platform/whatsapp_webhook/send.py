@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from easymo_platform.runtime.logs import request_id
+from easymo_platform.runtime.logs import identify
 from easymo_platform.whatsapp_webhook.answer import backoff_s
 from easymo_platform.whatsapp_webhook.model import Work
 from easymo_platform.whatsapp_webhook.provider import OUTSIDE_WINDOW, OutcomeUnknown, Provider, Refused
@@ -50,7 +50,7 @@ class Sender:
 
     async def handle(self, work: Work) -> None:
         """Send ``work``, or see to it that it is sent later or never."""
-        request_id.set(f"message-{work.id}")
+        identify(f"message-{work.id}", f"message-{work.payload.get('in_reply_to', work.id)}")
         if work.message_type != "template" and not within_window(work.last_inbound_at):
             await self._store.refuse(work, OUTSIDE_WINDOW, "outside the 24-hour window")
             return

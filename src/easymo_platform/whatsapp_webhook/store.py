@@ -93,7 +93,7 @@ class MessageStore:
                 phone_number_id=work.phone_number_id,
                 message_type="text",
                 body=reply,
-                payload=payload,
+                payload={**payload, "in_reply_to": str(work.id)},
                 user_id=conversation.user_id,
             )
             await session.fetch(
