@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 AUDIT  ?= .venv-audit
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling lock clean demo-judge judge-rounds
+.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling drill chaos soak lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,16 @@ campaigns: install ## kill -9 at random moments, full form: index builds, render
 
 rolling: install ## every process of every service restarted behind haproxy at 200 requests/s: none may fail
 	$(BIN)/python -m tests.drills.rolling --rate 200 --out evidence/operations
+
+drill: install ## the rollback on the embedded platform under load, timed (evidence/operations/drill.md)
+	$(BIN)/python -m tests.drills.rollback --out evidence/operations
+
+chaos: install ## faults of servers and services under load, each with what must hold; SEED=N
+	$(BIN)/python -m tests.drills.chaos --seed $(SEED) --out evidence/operations
+
+SECONDS ?= 900
+soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
+	$(BIN)/python -m tests.drills.soak --seconds $(SECONDS) --out evidence/operations
 
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
