@@ -25,7 +25,8 @@ def percent(change: float | None) -> str:
         return "–"
     if change >= 2:
         return f"×{change + 1:.1f}"
-    digits = 1 if -1 < change < -0.985 else 0  # what is left of a hundred percent is what a reader looks for there
+    # What is left of a hundred percent is what a reader looks for there.
+    digits = 0 if not -1 < change < -0.985 else 1 if change > -0.9995 else 2
     return f"{change * 100:+.{digits}f} %".replace("-", "−")
 
 
