@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -391,3 +392,36 @@ async def test_lists_show_messages_of_a_number_or_a_user(environ: dict[str, str]
         oldest = (await client.get("/messages/unsent?oldest=true")).json()
     assert len(unsent["messages"]) == len(oldest["messages"]) == 2
     assert unsent["by_status"] == {"pending": 2, "accepted": 1}
+
+
+async def test_pages_show_every_message_once_whatever_was_created_at_the_same_time(
+    environ: dict[str, str], database: Database
+) -> None:
+    moments = [datetime(2026, 3, 4, 9, minute, tzinfo=UTC) for minute in (1, 2, 2, 2, 2, 2, 3, 4, 4)]
+    for number, at in enumerate(moments):
+        sender = f"+{NUMBER}" if number % 2 else "+250700000002"
+        columns = {"created_at": at, "direction": "inbound", "from_number": sender, "status": "skipped"}
+        await _outbound(database, f"wamid.page{number}", **columns)
+
+    async with webhook(environ) as client:
+
+        async def all_pages(**query: Any) -> list[dict[str, Any]]:
+            shown, before = [], None
+            while True:
+                cursor = {} if before is None else {"before": before}
+                page = (await client.get("/messages", params={**query, **cursor})).json()
+                assert len(page["messages"]) <= query["limit"]
+                shown += page["messages"]
+                if (before := page["next"]) is None:
+                    return shown
+                await _outbound(database, None)  # newer than every page asked for
+
+        for limit in (1, 2, 3, 100):
+            shown = [one for one in await all_pages(limit=limit, status="skipped") if "page" in one["wamid"]]
+            assert len({one["id"] for one in shown}) == len(shown) == len(moments)
+            assert [one["created_at"] for one in shown] == sorted((one["created_at"] for one in shown), reverse=True)
+        of_number = await all_pages(limit=2, phone=f"+{NUMBER}")
+        assert {one["wamid"] for one in of_number} == {f"wamid.page{number}" for number in (1, 3, 5, 7)}
+        for query in ({"before": "yesterday"}, {"before": "1.x"}, {"before": "9" * 30}, {"limit": 0}, {"limit": 101}):
+            answer = await client.get("/messages", params=query)
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_query")

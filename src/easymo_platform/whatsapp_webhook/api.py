@@ -24,11 +24,13 @@ from easymo_platform.whatsapp_webhook.model import (
     Malformed,
     Message,
     MessageList,
+    MessageStatus,
     Outgoing,
     Queued,
     Unsent,
     read_delivery,
 )
+from easymo_platform.whatsapp_webhook.pages import NEWEST, PAGE, Cursor
 from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
 
 READ = "whatsapp:read"
@@ -95,24 +97,31 @@ async def deliver(request: AnyRequest) -> Accepted:
 
 @get(
     "/messages",
-    summary="The newest 50 messages: all, of a number, or of a user",
-    opt={SCOPE: READ, EXAMPLE: {"messages": [_SUMMARY]}},
+    summary="Messages, newest first: all, of a number, or of a user",
+    opt={SCOPE: READ, EXAMPLE: {"messages": [_SUMMARY], "next": None}},
 )
 async def messages(
     request: AnyRequest,
     phone: Annotated[str | None, QueryParameter(pattern=r"^[+ ]?[1-9][0-9]{6,14}$")] = None,
     direction: FromQuery[Literal["inbound", "outbound"]] = "inbound",
     user_id: FromQuery[UUID | None] = None,
+    status: FromQuery[MessageStatus | None] = None,
+    before: Annotated[str | None, QueryParameter(description="`next` of the page before.")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = PAGE,
 ) -> MessageList:
-    store = webhook(request).store
-    if phone is not None and user_id is None:
-        # A plus sign that the client did not encode arrives as a space.
-        return await store.of_number("+" + phone.lstrip("+ "), direction)
-    if user_id is not None and phone is None:
-        return await store.of_user(user_id)
-    if phone is None and user_id is None:
-        return await store.newest()
-    raise ServiceError(400, "invalid_query", "Pass either phone or user_id.")
+    """``direction`` is from (inbound) or to (outbound) the number, and means nothing without ``phone``."""
+    if phone is not None and user_id is not None:
+        raise ServiceError(400, "invalid_query", "Pass either phone or user_id.")
+    # A plus sign that the client did not encode arrives as a space.
+    number = None if phone is None else "+" + phone.lstrip("+ ")
+    return await webhook(request).pages.page(
+        from_number=number if direction == "inbound" else None,
+        to_number=number if direction == "outbound" else None,
+        user_id=user_id,
+        status=status,
+        before=NEWEST if before is None else Cursor.parse(before),
+        limit=limit,
+    )
 
 
 @get(

@@ -10,6 +10,7 @@ from easymo_platform.runtime.app import Runtime, create_app
 from easymo_platform.runtime.settings import read_settings
 from easymo_platform.whatsapp_webhook.api import ROUTES
 from easymo_platform.whatsapp_webhook.ingest import Ingest
+from easymo_platform.whatsapp_webhook.pages import MessagePages
 from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 from easymo_platform.whatsapp_webhook.store import MessageStore
@@ -28,7 +29,9 @@ def create(environ: Mapping[str, str]) -> Litestar:
     ingest = Ingest(runtime.database, duplicates, messages)
     ack = metrics.histogram("webhook_ack_seconds", "From the request to its answer, when everything is stored.")
     store = MessageStore(runtime.database, messages)
-    service = WhatsAppWebhook(settings, ingest, store, runtime.cache, ack.labels(runtime.service))
+    service = WhatsAppWebhook(
+        settings, ingest, store, MessagePages(runtime.database), runtime.cache, ack.labels(runtime.service)
+    )
     watch = QueueWatch(store, metrics)
 
     @asynccontextmanager

@@ -272,9 +272,10 @@ class MessageSummary(Struct, frozen=True):
 
 
 class MessageList(Struct, frozen=True):
-    """The newest 50 messages that match."""
+    """A page of messages, newest first. ``next``, given as ``before``, brings the page that follows."""
 
     messages: list[MessageSummary]
+    next: str | None
 
 
 class UnsentMessage(Struct, frozen=True):

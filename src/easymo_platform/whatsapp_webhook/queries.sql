@@ -309,12 +309,36 @@ select id, wamid, user_id, direction, from_number, to_number, message_type, body
 from whatsapp_messages
 where id = :message_id;
 
--- name: messages_to(to_number)
+-- Pages of messages: those created until `at`, without the ones of that moment that were shown before. One statement for
+-- each way to ask, so that each has the index of its hot query.
+
+-- name: page_of_all(status, at, shown, limit)
 select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, created_at
 from whatsapp_messages
-where to_number = :to_number
+where (:status::text is null or status = :status) and created_at <= :at and id <> all (:shown::uuid[])
 order by created_at desc
-limit 50;
+limit :limit;
+
+-- name: page_of_sender(from_number, status, at, shown, limit)
+select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, created_at
+from whatsapp_messages
+where from_number = :from_number and (:status::text is null or status = :status) and created_at <= :at and id <> all (:shown::uuid[])
+order by created_at desc
+limit :limit;
+
+-- name: page_to(to_number, status, at, shown, limit)
+select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, created_at
+from whatsapp_messages
+where to_number = :to_number and (:status::text is null or status = :status) and created_at <= :at and id <> all (:shown::uuid[])
+order by created_at desc
+limit :limit;
+
+-- name: page_of_user(user_id, status, at, shown, limit)
+select id, wamid, user_id, direction, from_number, to_number, message_type, body, status, created_at
+from whatsapp_messages
+where user_id = :user_id and (:status::text is null or status = :status) and created_at <= :at and id <> all (:shown::uuid[])
+order by created_at desc
+limit :limit;
 
 -- name: last_inbound_at(phone_number)^
 select last_inbound_at from whatsapp_conversations where phone_number = :phone_number;

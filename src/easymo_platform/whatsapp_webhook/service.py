@@ -6,6 +6,7 @@ from prometheus_client import Histogram
 
 from easymo.cache import CacheService
 from easymo_platform.whatsapp_webhook.ingest import Ingest
+from easymo_platform.whatsapp_webhook.pages import MessagePages
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 from easymo_platform.whatsapp_webhook.store import MessageStore
 
@@ -17,5 +18,6 @@ class WhatsAppWebhook:
     settings: WhatsAppSettings
     ingest: Ingest
     store: MessageStore
+    pages: MessagePages
     cache: CacheService
     ack_seconds: Histogram

@@ -14,8 +14,6 @@ from easymo_platform.whatsapp_webhook.model import (
     DeadLetter,
     Decided,
     Message,
-    MessageList,
-    MessageSummary,
     Outgoing,
     Queued,
     Unsent,
@@ -198,20 +196,6 @@ class MessageStore:
             raise ServiceError(404, "message_not_found", f"There is no message {message_id}.")
         return Message(**row)
 
-    async def newest(self) -> MessageList:
-        """The newest 50 messages."""
-        return _list(await self._database.fetch("newest_messages"))
-
-    async def of_number(self, number: str, direction: str) -> MessageList:
-        """The newest 50 messages from (``inbound``) or to (``outbound``) a number."""
-        if direction == "outbound":
-            return _list(await self._database.fetch("messages_to", to_number=number))
-        return _list(await self._database.fetch("messages_of_sender", from_number=number))
-
-    async def of_user(self, user_id: UUID) -> MessageList:
-        """The newest 50 messages of a user."""
-        return _list(await self._database.fetch("messages_of_user", user_id=user_id))
-
     async def unsent(self, *, oldest: bool) -> Unsent:
         """What is pending or failed: the oldest 100, or all of the last hour."""
         async with self._database.session() as session:
@@ -262,7 +246,3 @@ class MessageStore:
 def within_window(last_inbound_at: datetime | None) -> bool:
     """Whether free text may still be sent to somebody who wrote then."""
     return last_inbound_at is not None and datetime.now(UTC) - last_inbound_at < WINDOW
-
-
-def _list(rows: list[Any]) -> MessageList:
-    return MessageList([MessageSummary(**row) for row in rows])
