@@ -75,10 +75,8 @@ async def slowest(
     connection: Connection, view: str, counters: Counters, missing: Sequence[Declared]
 ) -> list[SlowStatement]:
     """The three that took most of the time, of those that have a plan."""
-    named = {
-        postgast.fingerprint(query.text).hex: query
-        for query in read_hot_queries(sorted(_SERVICES.glob("*/queries.sql")))
-    }
+    queries = read_hot_queries(sorted(_SERVICES.glob("*/queries.sql")))
+    named = {postgast.fingerprint(query.text).hex: query for query in reversed(queries)}  # of two alike, the first
     found: list[SlowStatement] = []
     for query, (calls, total_ms) in sorted(counters.items(), key=lambda entry: -entry[1][1]):
         text = await connection.fetchval(_TEXT.format(view=view), query)
