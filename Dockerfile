@@ -1,5 +1,5 @@
 # The platform's images: `services` for everything but rendering, `video` with ffmpeg for video-worker.
-#   docker build --target services --tag easymo-platform:0.1.0 .
+#   docker build --target services --build-arg RELEASE=0.1.0 --tag easymo-platform:0.1.0 .
 # The base is pinned by version. A release pins it by digest as well, which only the registry knows:
 #   docker build --build-arg PYTHON=python:3.11.14-slim-bookworm@sha256:… --target services …
 ARG PYTHON=python:3.11.14-slim-bookworm
@@ -23,6 +23,9 @@ RUN groupadd --system --gid 10001 easymo \
 WORKDIR /app
 # The root file system is read-only in the cluster, so bytecode is written here or never.
 ENV PATH=/opt/easymo/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8080
+# What dashboards call the version.
+ARG RELEASE=unreleased
+ENV RELEASE=${RELEASE}
 COPY src/ src/
 COPY supabase/ supabase/
 RUN python -m compileall -q src

@@ -151,10 +151,13 @@ def test_an_image_is_built_from_a_target_that_the_dockerfile_has_under_the_name_
     overlay = (ROOT / OVERLAY / "kustomization.yaml").read_text()
     builds = [command for command in COMMANDS if command.startswith("docker ")]
     for command in builds:
-        parts = re.fullmatch(r"docker build --target (\S+) --tag (\S+):(\d+\.\d+\.\d+) \.", command)
+        version = r"(?P<version>\d+\.\d+\.\d+)"
+        pattern = rf"docker build --target (\S+) --build-arg RELEASE={version} --tag (\S+):(?P=version) \."
+        parts = re.fullmatch(pattern, command)
         assert parts, command
         assert parts[1] in stages
-        assert re.search(rf"- name: {parts[2]}\n    newName: \S+\n    newTag: {re.escape(parts[3])}\n", overlay)
+        named = rf"- name: {parts[3]}\n    newName: \S+\n    newTag: {re.escape(parts['version'])}\n"
+        assert re.search(named, overlay)
     assert len(builds) == overlay.count("- name: easymo-")
 
 
