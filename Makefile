@@ -74,8 +74,8 @@ bench-hpa: install ## the four policies simulated, and the simulator's speed (ev
 bench-render: install ## renders per minute beside ffmpeg in a shell (evidence/render/)
 	$(BIN)/python -m benchmarks.render --out evidence/render
 
-bench-advise: install ## advise beside the advisors that can be installed (evidence/indexes/)
-	$(BIN)/python -m benchmarks.advise --out evidence/indexes
+bench-advise: install ## advise beside its peers (evidence/indexes/); ARGS='--postgres-mcp PYTHON --index-advisor FILE'
+	$(BIN)/python -m benchmarks.advise --out evidence/indexes $(ARGS)
 
 bench-ingest: install ## webhook ingest with and without group commit (evidence/ingest/)
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest

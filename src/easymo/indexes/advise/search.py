@@ -175,7 +175,12 @@ class Search:
             if not ending:
                 continue
             users = {name for candidate in ending for name in self.queries_of(candidate.name)}
-            others = {c for name in users for c in self._leaving_hot(selection.ranked(name))[:1]}
+            rest = [c.definition for c in self.built if c not in ending]
+            leaving = {
+                name: [c for c in self._untried(selection.ranked(name)) if not prices.ends_hot_for(c.definition, rest)]
+                for name in users
+            }
+            others = {found[0] for found in leaving.values() if found}
             await self._bench.build(sorted(others, key=lambda c: c.name))
             measured = await self._bench.measure(self._asking(table), known=self.after, without=ending)
             loss = -self._gain_ms(self.after, measured)
@@ -185,9 +190,6 @@ class Search:
                 ending, reason = list(others), "ends no HOT update, but its query loses too much"
             for candidate in ending:
                 await self._give_up(candidate, reason)
-
-    def _leaving_hot(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        return [c for c in self._untried(candidates) if not self._work.prices.ends_hot_for(c.definition)]
 
     async def _slim(self, selection: Selection) -> None:
         """Put a smaller index in the place of each with which its queries lose less than the space is worth."""
