@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from easymo.embedded import Valkey
 from easymo_platform.runtime.identity import uuid7
-from tests.video_orchestrator.client import plan, queued, video_orchestrator
+from tests.video_orchestrator.client import plan, queued, video_orchestrator, worker
 
 Database = "asyncpg.Connection[asyncpg.Record]"
 
@@ -132,6 +133,36 @@ async def test_output_that_was_deleted_is_not_found(served: Served, root: Path) 
         path.unlink()
         response = await output.get()
         assert (response.status_code, response.json()["error"]) == (404, "output_not_found")
+
+
+async def test_output_is_removed_after_the_days_it_is_kept_and_the_job_says_so(
+    environ: dict[str, str], served: Served, root: Path, database: Database
+) -> None:
+    age = "update render_jobs set finished_at = now() - $1::interval"
+    async with served() as output, worker(environ | {"RENDER_KEEP_DAYS": "2"}) as working:
+        await database.execute(age, timedelta(days=1.9))
+        await working.remove_old_outputs()
+        assert (await output.get()).content == output.content
+        await database.execute(age, timedelta(days=2.1))
+        await working.remove_old_outputs()
+        response = await output.get()
+        job = (await output.client.get(output.url.removesuffix("/output"))).json()
+    assert (response.status_code, response.json()["error"]) == (410, "output_expired")
+    assert (job["status"], job["output"]) == ("succeeded", None)
+    assert list((root / "outputs").iterdir()) == []
+
+
+async def test_removal_that_was_cut_off_half_way_is_completed(
+    environ: dict[str, str], served: Served, root: Path, database: Database
+) -> None:
+    await database.execute("update render_jobs set finished_at = now() - interval '1 year'")
+    for path in (root / "outputs").glob("*/*"):
+        path.unlink()
+    async with served() as output, worker(environ) as working:
+        assert (await output.get()).status_code == 404
+        await working.remove_old_outputs()
+        assert (await output.get()).status_code == 410
+    assert list((root / "outputs").iterdir()) == []
 
 
 async def test_job_that_is_not_done_has_no_output_yet(environ: dict[str, str]) -> None:

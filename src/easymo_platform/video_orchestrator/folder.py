@@ -97,7 +97,7 @@ class WorkFolder:
         return str(output.relative_to(self.root))
 
     def withdraw(self, job_id: UUID) -> None:
-        """Remove the output of a job that did not succeed after all."""
+        """Remove the output of a job."""
         shutil.rmtree(self._outputs / str(job_id), ignore_errors=True)
 
     def trim_cache(self, max_bytes: int) -> None:

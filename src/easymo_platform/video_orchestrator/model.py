@@ -206,7 +206,7 @@ class JobSummary(Struct, frozen=True):
 
 
 class Job(JobSummary, frozen=True):
-    """A job with its scenes and, once it succeeded, where its output is."""
+    """A job with its scenes and, once it succeeded, where its output is until that is removed."""
 
     scenes: list[SceneState]
     output: str | None

@@ -122,3 +122,13 @@ select id from moved;
 
 -- name: states_of_jobs(job_ids)
 select id, status, attempts from render_jobs where id = any (:job_ids::uuid[]);
+
+-- name: outputs_to_remove(keep)
+select id from render_jobs
+where status = 'succeeded' and output_path is not null and finished_at < now() - :keep::interval
+order by finished_at
+limit 1000;
+
+-- name: forget_outputs(job_ids)!
+-- A job that succeeded and has no output is one whose output was removed.
+update render_jobs set output_path = null where id = any (:job_ids::uuid[]) and status = 'succeeded';

@@ -33,15 +33,25 @@ class VideoOrchestrator:
         return await self.store.add(plan, options, idempotency_key, self._queue_limit)
 
     async def output(self, job_id: UUID) -> Path:
-        """The file that a job has made. Raises the 404 for an unknown job, the 409 for one that did not succeed."""
+        """The file that a job has made.
+
+        Raises the 404 for an unknown job, the 409 for one that did not succeed, the 410 when its file was removed.
+        """
 
         async def find() -> str:
             job = await self.store.by_id(job_id)
+            if job.output is None and job.status == "succeeded":
+                raise ServiceError(
+                    410, "output_expired", "The output was removed: it was kept for as long as promised."
+                )
             if job.output is None:
                 raise ServiceError(409, "output_not_ready", f"The job is {job.status}: it has no output.")
             return job.output
 
-        return self._folder.root / await self._cache.get_or_set(VideoStrategies.render_output(job_id), find, type=str)
+        path = self._folder.root / await self._cache.get_or_set(VideoStrategies.render_output(job_id), find, type=str)
+        if not await asyncio.to_thread(path.exists):
+            await find()  # what the cache knows may be older than the removal
+        return path
 
     def _problems(self, plan: Plan) -> list[dict[str, str]]:
         problems = []

@@ -27,6 +27,8 @@ class VideoSettings(Settings, frozen=True, kw_only=True):
     render_scenes_at_once: int = msgspec.field(default_factory=_cores)
     render_cache_bytes: int = 10 * 1024**3
     """Finished scenes and films that are kept for reuse; the longest unused go first."""
+    render_keep_days: float = 7.0
+    """How long a job's output can be fetched after the job has succeeded; then its file is removed."""
     ffmpeg: str = ""
     """The ffmpeg to run; empty: the one of the wheel ``imageio-ffmpeg``."""
 
@@ -34,7 +36,13 @@ class VideoSettings(Settings, frozen=True, kw_only=True):
         super().__post_init__()
         problems = [
             f"{name.upper()} must be greater than 0."
-            for name in ("render_queue_limit", "render_lease_s", "render_timeout_s", "render_scenes_at_once")
+            for name in (
+                "render_queue_limit",
+                "render_lease_s",
+                "render_timeout_s",
+                "render_scenes_at_once",
+                "render_keep_days",
+            )
             if not getattr(self, name) > 0
         ]
         if problems:

@@ -164,6 +164,14 @@ class JobStore:
         found = {attempt: states.get(attempt[0], (None, 0)) for attempt in wanted}
         return {attempt: state[0] for attempt, state in found.items() if state != ("running", attempt[1])}
 
+    async def outputs_to_remove(self, keep: timedelta) -> list[UUID]:
+        """Jobs, up to a thousand, that succeeded longer than ``keep`` ago and still have their output."""
+        return [row["id"] for row in await self._database.fetch("outputs_to_remove", keep=keep)]
+
+    async def forget_outputs(self, job_ids: list[UUID]) -> None:
+        """The outputs of these jobs are gone."""
+        await self._database.fetch("forget_outputs", job_ids=job_ids)
+
     async def _leave(
         self,
         job: Claimed,

@@ -38,6 +38,7 @@ class Worker:
         self._renderer = Renderer(folder, settings, seconds)
         self._lease = timedelta(seconds=settings.render_lease_s)
         self._cache_bytes = settings.render_cache_bytes
+        self._keep = timedelta(days=settings.render_keep_days)
         self._seconds = seconds
         self._id = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
         self._stop = asyncio.Event()
@@ -81,6 +82,17 @@ class Worker:
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         await asyncio.to_thread(self._folder.trim_cache, self._cache_bytes)
 
+    async def remove_old_outputs(self) -> None:
+        """Remove the outputs of jobs that succeeded too long ago.
+
+        The files go first: a worker that dies in between leaves a job that the next one finds again.
+        """
+        while job_ids := await self._store.outputs_to_remove(self._keep):
+            for job_id in job_ids:
+                await asyncio.to_thread(self._folder.withdraw, job_id)
+            await self._store.forget_outputs(job_ids)
+            _log.info("outputs_removed", jobs=len(job_ids))
+
     async def _work_until_stopped(self) -> None:
         tidied = -self._lease.total_seconds()
         while not self._stop.is_set():
@@ -88,6 +100,7 @@ class Worker:
             try:
                 if time.monotonic() > tidied + self._lease.total_seconds():
                     await self.tidy()
+                    await self.remove_old_outputs()
                     tidied = time.monotonic()
                 busy = await self.work()
             except DatabaseError as error:
