@@ -2,8 +2,21 @@
 
 from msgspec.structs import replace
 
+from easymo.proof.flips import find_flips, outcome_of
 from easymo.proof.machine import Machine
-from easymo.proof.verdict_file import Applied, AppliedIndex, ArmResult, Rollback, Scale, VerdictFile
+from easymo.proof.verdict_file import (
+    Applied,
+    AppliedIndex,
+    ArmResult,
+    ArmWrites,
+    BreakEven,
+    Cold,
+    GridCell,
+    Rollback,
+    Scale,
+    TableUpdates,
+    VerdictFile,
+)
 from easymo.proof.verdicts import Decision, Verdict
 
 
@@ -58,3 +71,43 @@ def made_verdict() -> VerdictFile:
         applied=Applied(3.0, [AppliedIndex("orders_by_customer", 0.2, 16_384)]),
         aa={"latency_p50": [-0.1, 0.1]},
     )
+
+
+def made_break_even() -> BreakEven:
+    """Three data sizes with three settings: one promise turns along both axes, one is broken, one undecided."""
+    scales, settings = ["0.1", "0.35", "1"], [0.0, 1.0, 2.0]
+    letters: dict[str, list[Decision]] = {
+        "0.1": ["broken", "broken", "kept"],
+        "0.35": ["broken", "inconclusive", "kept"],
+        "1": ["kept", "kept", "kept"],
+    }
+    cells = [
+        GridCell(
+            scale=scale,
+            repeat_read=setting,
+            rows={"calls": 100_000, "messages": 50_000},
+            rate_rps=56.0,
+            repeat_read_ratio=0.36 + setting * 0.26,
+            capacity_rps={"none": 113.0, "both": 904.0},
+            changes={"latency_p95": [-0.2 - 0.1 * place, -0.3 - 0.1 * place, None if place == 2 else -0.1]},
+            verdicts={"orders-faster": decision, "impossible": "broken", "no-errors": "inconclusive"},
+        )
+        for scale in scales
+        for place, (setting, decision) in enumerate(zip(settings, letters[scale], strict=True))
+    ]
+    return BreakEven(scales, settings, 4, 3.5, cells, find_flips(cells, scales, settings), outcome_of(cells))
+
+
+def made_write_cost() -> dict[str, ArmWrites]:
+    """Two arms, the second of which has more indexes to write to."""
+    latency = {"new order": {"p50": 1.7, "p95": 4.9}}
+    none = ArmWrites(134.8, 2600, 3_400_000, {"orders": TableUpdates(1200, 0.98)}, latency)
+    change = {"new order": {"p50": [0.1, 0.02, 0.18]}}
+    both = ArmWrites(236.0, 2600, 8_200_000, {"orders": TableUpdates(1200, 0.11)}, latency, change)
+    return {"none": none, "both": both}
+
+
+def made_cold() -> Cold:
+    """Four pairs with an emptied cache."""
+    latency = {"p50": 20.0, "p95": 90.0, "p99": 140.0}
+    return Cold(4, 4.0, {"none": latency, "both": latency}, {"latency_p95": [-0.8, -0.85, -0.7]})

@@ -17,6 +17,7 @@ from easymo.proof.report import render_report
 from easymo.proof.simulated import Autoscaling, simulate_arms
 from easymo.proof.verdict_file import TriedRate, VerdictFile, read_verdict
 from tests.proof.conftest import MakeRound
+from tests.proof.made import made_break_even, made_cold, made_write_cost
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +75,9 @@ def made_full_verdict(verdict: VerdictFile) -> VerdictFile:
             [CheckedIndex("orders_by_customer", [Served("Q1", Timing(0.2), Timing(60.0))], 0.7, ["u"])]
         ),
         cache_reads={"profiles": HitRate(100, 0.7, {"near_hit": 70, "miss": 30})},
+        break_even=made_break_even(),
+        write_cost=made_write_cost(),
+        cold=made_cold(),
     )
 
 
@@ -124,7 +128,7 @@ def test_the_report_fits_the_screen_without_a_console_error(
     assert seen["scroll"] <= seen["width"], seen
     assert seen["wide"] == []
     assert seen["rows"] > 20
-    assert seen["charts"] == 12
+    assert seen["charts"] == 13
     assert "CONSOLE" not in done.stderr
     assert seen["texts"] > 100
     assert seen["pale"] == [], "text with a contrast below 4.5"
@@ -164,6 +168,13 @@ def test_a_run_without_rounds_or_extras_has_no_empty_sections(a_verdict: Verdict
     titles = re.findall(r"<h2>(.*?)</h2>", render_report(a_verdict))
     assert titles[:2] == ["Verdicts", "Arms"]
     assert not {"Percentile curves", "Timeline", "Capacity", "Autoscaling", "Cache hit rates"} & set(titles)
+    assert not {"Break-even", "What writing costs", "Cold cache"} & set(titles)
+
+
+def test_break_even_is_told_in_words_and_cell_by_cell(a_full_report: str) -> None:
+    assert "broken at data size 0.35, kept at 1 (36 % and 36 % of the reads repeated)" in a_full_report
+    assert "at data size 0.1 broken with 62 % of the reads repeated, kept with 88 %" in a_full_report
+    assert a_full_report.count('data-name="1 · 88 %"') == 3, "a cell for every promise"
 
 
 def test_what_a_promise_says_is_escaped(a_verdict: VerdictFile) -> None:

@@ -63,8 +63,7 @@ def _verdicts(result: VerdictFile, grid: BreakEven) -> str:
 def _cell(promise: Verdict, cell: GridCell) -> str:
     verdict = cell.verdicts[promise.id]
     change = wording.percent(cell.changes[promise.metric][0]) if promise.metric in cell.changes else "–"
-    short = "open" if verdict == "inconclusive" else verdict
-    return f'{change} <span class="{verdict}">{short}</span>'
+    return f'{change}<br><small class="{verdict}">{verdict}</small>'
 
 
 def _chart(result: VerdictFile, grid: BreakEven) -> str:
