@@ -22,6 +22,7 @@ UNPAIRED = (
     "These are two runs at different times. Nothing pairs their rounds, so whatever else changed in between (machine,"
     " neighbours, data) is in the numbers too: they deserve less trust than one run that compares both."
 )
+_NO_ROUNDS = "no rounds.jsonl beside one of the files, so there is no interval"
 #: Latencies at rates that differ more are of different loads.
 RATES_WITHIN = 0.2
 SIGNIFICANCE = 0.05
@@ -114,10 +115,11 @@ def _judge(measured: Measurements, first: _Run, second: _Run) -> list[Verdict]:
     found = [_unpaired(promise, measured, first, second) for promise in paired]
     adjusted = iter(comparison.holm([p for _, p in found if p is not None]))
     judged = [verdict if p is None else _after_holm(verdict, next(adjusted)) for verdict, p in found]
-    for verdict in verdicts.judge(others, measured, BEFORE, AFTER):
-        strange = _strange(first, second)
-        judged.append(replace(verdict, verdict="inconclusive", reason=strange) if strange else verdict)
-    return judged
+    strange = _strange(first, second)
+    return judged + [
+        replace(verdict, verdict="inconclusive", reason=strange) if strange else verdict
+        for verdict in verdicts.judge(others, measured, BEFORE, AFTER)
+    ]
 
 
 def _unpaired(promise: Promise, measured: Measurements, first: _Run, second: _Run) -> tuple[Verdict, float | None]:
@@ -136,9 +138,6 @@ def _unpaired(promise: Promise, measured: Measurements, first: _Run, second: _Ru
     reason = f"unpaired: {len(before)} and {len(after)} rounds"
     verdict = _verdict(promise, levels, change, verdicts.decide(promise, change), reason)
     return verdict, comparison.unpaired_p(before, after, promise.limit)
-
-
-_NO_ROUNDS = "no rounds.jsonl beside one of the files, so there is no interval"
 
 
 def _verdict(
