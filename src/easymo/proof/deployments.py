@@ -186,7 +186,8 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         rounds = self.measured.rounds
-        notes = [f"{arm}: {', '.join(self._urls[arm].values())}." for arm in ARMS]
+        named = {arm: [f"{name}={url}" if name else url for name, url in self._urls[arm].items()] for arm in ARMS}
+        notes = [f"{arm}: {', '.join(urls)}." for arm, urls in named.items()]
         notes.append("Nothing was started, changed or taken back; what the scenario writes stays.")
         if self._terms.left_out:
             notes.append(f"Not visible from outside, so not judged: {', '.join(self._terms.left_out)}.")
