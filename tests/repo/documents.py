@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from easymo.proof import wording
 from easymo.proof.errors import ProofError
 from easymo.proof.evidence import accepted_verdict
@@ -76,6 +78,11 @@ def promise(result: VerdictFile, identity: str) -> str:
     )
 
 
+def verdicts_of(result: VerdictFile, sources: list[str]) -> str:
+    """The promises of some headings of the note only."""
+    return markdown_table(replace(result, promises=[v for v in result.promises if v.source in sources]))
+
+
 def rollback(result: VerdictFile) -> str:
     """How long taking back took."""
     state = "equal to the one before" if result.rollback.schema_restored else "NOT restored"
@@ -86,6 +93,8 @@ def render(name: str, result: VerdictFile) -> str:
     """What belongs into the block ``name``."""
     if name.startswith("promise "):
         return promise(result, name.removeprefix("promise "))
+    if name.startswith("verdicts of "):
+        return verdicts_of(result, name.removeprefix("verdicts of ").split(" + "))
     if name.startswith("claims "):
         return claims.table(name.removeprefix("claims "), result)
     blocks = {"verdicts": markdown_table, "arms": arms, "machine": machine, "indexes": indexes, "rollback": rollback}
