@@ -9,6 +9,6 @@ from easymo_platform.runtime.strategies import CacheStrategies
 class VideoStrategies(CacheStrategies):
     """The shared strategies and video-orchestrator's own."""
 
-    # A player asks for an output in dozens of ranges. No event ends it: what a job has made never changes. Whether it was
-    # removed is asked when the file is missing.
+    # A player asks for an output in dozens of ranges. No event ends it: what a job has made never changes. Whether it
+    # was removed is asked when the file is missing.
     render_output = Strategy(name="render_output", key="render-output:{job_id}", ttl=timedelta(hours=1))
