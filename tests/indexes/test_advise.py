@@ -118,7 +118,7 @@ def test_names_fit_and_differ() -> None:
 
 
 def test_price_counts_entries_and_lost_hot_updates() -> None:
-    writes = {"t": Writes(100.0, (Updates(frozenset({"state"}), 50.0, "set_state"),), None)}
+    writes = {"t": Writes(100.0, (Updates(frozenset({"state"}), 50.0, "set_state"),))}
     prices = Prices(writes, {"t": [parse_definition("create index k on t (id)")]})
     plain = parse_definition("create index i on t (customer)")
     on_state = parse_definition("create index j on t (customer) where state = 'new'")
@@ -223,7 +223,7 @@ async def test_hot_is_ended_only_for_a_gain_that_is_worth_it_and_the_advice_says
 
 def test_price_of_hot_counts_every_index_of_the_table() -> None:
     update = Updates(frozenset({"state"}), 50.0, "set_state")
-    prices = Prices({"t": Writes(0.0, (update,), None)}, {"t": [parse_definition("create index k on t (id)")]})
+    prices = Prices({"t": Writes(0.0, (update,))}, {"t": [parse_definition("create index k on t (id)")]})
     on_state = parse_definition("create index j on t (state)")
     elsewhere = parse_definition("create index e on u (state)")
     assert prices.updates == [("t", update)]

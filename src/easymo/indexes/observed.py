@@ -16,7 +16,7 @@ select
   c.oid,
   n.nspname as schema,
   c.relname as name,
-  t.relname as table_name,
+  t.relname as "table",
   pg_get_indexdef(c.oid) as definition,
   i.indisvalid as valid,
   case c.relkind when 'I' then (select coalesce(sum(pg_relation_size(relid)), 0)::bigint from pg_partition_tree(c.oid))
@@ -84,13 +84,13 @@ class Table(msgspec.Struct, frozen=True):
 async def observed_index(connection: Connection, schema: str, name: str) -> Observed | None:
     """The index of that name, or None."""
     rows = await connection.fetch(f"{_INDEX} where n.nspname = $1 and c.relname = $2", schema, name)
-    return _observed(rows[0]) if rows else None
+    return Observed(**rows[0]) if rows else None
 
 
 async def indexes_on(connection: Connection, tables: Iterable[int]) -> list[Observed]:
     """Every index of the tables with these oids, by name."""
     rows = await connection.fetch(f"{_INDEX} where t.oid = any ($1::oid[]) order by n.nspname, c.relname", [*tables])
-    return [_observed(row) for row in rows]
+    return [Observed(**row) for row in rows]
 
 
 async def find_table(connection: Connection, definition: Definition) -> Table:
@@ -131,18 +131,3 @@ async def declared_shape(connection: Connection, name: str, statement: str, tabl
 def quote(identifier: str) -> str:
     """An identifier as it may stand in a statement."""
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def _observed(row: asyncpg.Record) -> Observed:
-    return Observed(
-        oid=row["oid"],
-        schema=row["schema"],
-        name=row["name"],
-        table=row["table_name"],
-        definition=row["definition"],
-        valid=row["valid"],
-        size_bytes=row["size_bytes"],
-        comment=row["comment"],
-        backs_constraint=row["backs_constraint"],
-        builder_pid=row["builder_pid"],
-    )

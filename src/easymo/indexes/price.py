@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 
 import asyncpg
+import msgspec
 
 from easymo.indexes.conditions import columns_in, predicate_conditions
 from easymo.indexes.definitions import Definition, statement_on
@@ -12,9 +13,36 @@ from easymo.indexes.observed import Connection, quote
 from easymo.indexes.parser import SyntaxFault, parse
 from easymo.indexes.tables import CopiedTable
 
+_WRITTEN = """
+select n_tup_ins as inserts, n_tup_upd as updates, n_tup_del as deletes, n_tup_hot_upd as hot_updates,
+  extract(epoch from now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 as seconds
+from pg_stat_all_tables t, pg_stat_database d where t.relid = $1 and d.datname = current_database()
+"""
 _NAME = re.compile(r"\w+")
 _ROWS, _ROUNDS = 20_000, 3
 _PRICED, _COPY = "easymo_priced", "easymo_priced_rows"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """Rows of a table written in the `seconds` since the counters of its database began."""
+
+    inserts: int
+    updates: int
+    deletes: int
+    hot_updates: int
+    seconds: float
+
+    @property
+    def hot_ratio(self) -> float | None:
+        """The share of updates that were HOT; None without updates."""
+        return self.hot_updates / self.updates if self.updates else None
+
+
+async def written(connection: Connection, oid: int) -> Written:
+    """The counters of a table."""
+    row = await connection.fetchrow(_WRITTEN, oid)
+    assert row is not None
+    return Written(**row)
 
 
 def columns_of(definition: Definition) -> set[str]:

@@ -13,18 +13,13 @@ from easymo.indexes.hotqueries import HotQuery, relations, updated_columns
 from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.plan import Action, Step, plan_index
-from easymo.indexes.price import columns_of, write_us_per_row
+from easymo.indexes.price import columns_of, write_us_per_row, written
 from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, hidden, scratch_databases
 from easymo.indexes.session import reader
 from easymo.indexes.state import usage
 from easymo.indexes.tables import find_tables
 
 _LONGEST = timedelta(seconds=30)
-_WRITES = """
-select n_tup_ins + n_tup_upd + n_tup_del as writes, n_tup_upd as updates, n_tup_hot_upd as hot,
-  extract(epoch from now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 as seconds
-from pg_stat_all_tables t, pg_stat_database d where t.relid = $1 and d.datname = current_database()
-"""
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -151,10 +146,10 @@ async def _count(connection: Connection, indexes: Sequence[VerifiedIndex], decla
     tables = {table.name: table for table in await find_tables(connection, {index.table for index in indexes})}
     for index in indexes:
         index.scans = sum(n for name, n in counted.scans.items() if name.rpartition(".")[2] == index.index)
-        row = await connection.fetchrow(_WRITES, tables[index.table].oid) if index.table in tables else None
-        if row:
-            index.writes_per_s = round(row["writes"] / row["seconds"], 3)
-            index.hot_ratio = round(row["hot"] / row["updates"], 3) if row["updates"] else None
+        if index.table in tables:
+            rows = await written(connection, tables[index.table].oid)
+            index.writes_per_s = round((rows.inserts + rows.updates + rows.deletes) / rows.seconds, 3)
+            index.hot_ratio = None if rows.hot_ratio is None else round(rows.hot_ratio, 3)
 
 
 async def _explain(connection: Connection, query: HotQuery) -> VerifiedQuery:

@@ -33,11 +33,10 @@ class EndedHot(msgspec.Struct, frozen=True):
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """Writes to a table; rates a minute. `hot_ratio` is what its counters say, None without updates."""
+    """Writes to a table; rates a minute."""
 
     inserts: float
     updates: tuple[Updates, ...]
-    hot_ratio: float | None
 
 
 class Prices:

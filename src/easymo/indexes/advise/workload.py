@@ -14,11 +14,12 @@ from easymo.indexes.hotqueries import HotQuery, relations, table_conditions, upd
 from easymo.indexes.observed import Connection, Observed, indexes_on
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.parser import SyntaxFault, of_kind, parse
+from easymo.indexes.price import written
 from easymo.indexes.statements import VIEW
 from easymo.indexes.tables import CopiedTable, find_tables
 
 _TOP = 100
-_LEAST_MINUTES = 60
+_LEAST_S = 3600
 _STATEMENTS = """
 select queryid::text as id, min(query) as query, sum(calls) as calls,
   extract(epoch from now() - (select stats_reset from {view}_info))::float8 / 60 as minutes
@@ -30,11 +31,6 @@ select a.attname as name, coalesce(s.n_distinct, -1) as distinct_values, coalesc
   coalesce(s.null_frac, 0) as null_ratio
 from pg_attribute a left join pg_stats s on s.schemaname = $1 and s.tablename = $2 and s.attname = a.attname
 where a.attrelid = $3 and a.attnum > 0 and not a.attisdropped
-"""
-_WRITES = """
-select n_tup_ins as inserts, n_tup_upd as updates, n_tup_hot_upd as hot,
-  extract(epoch from now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 / 60 as minutes
-from pg_stat_all_tables t, pg_stat_database d where t.relid = $1 and d.datname = current_database()
 """
 
 
@@ -141,21 +137,19 @@ async def read_writes(
     states = _compared_with_constants(workload)
     found = {}
     for table in tables:
-        row = await connection.fetchrow(_WRITES, table.oid)
-        assert row is not None
+        rows = await written(connection, table.oid)
         # Counters of a few minutes tell of a load or a restore, not of a rate.
-        per_minute = 1 / row["minutes"] if row["minutes"] >= _LEAST_MINUTES else 0.0
+        per_minute = 60 / rows.seconds if rows.seconds >= _LEAST_S else 0.0
         by_query: dict[str, tuple[HotQuery, set[str]]] = {}
         for (name, column), queries in updated.items():
             for query in queries if name == table.name else ():
                 by_query.setdefault(query.name, (query, set()))[1].add(column)
         updates = [Updates(frozenset(columns), q.calls_per_minute, q.name) for q, columns in by_query.values()]
-        if not updates and row["updates"] * per_minute and states.get(table.name):
+        if not updates and rows.updates * per_minute and states.get(table.name):
             guess = frozenset(states[table.name])
-            updates = [Updates(guess, row["updates"] * per_minute, "the counters of the table; columns guessed")]
+            updates = [Updates(guess, rows.updates * per_minute, "the counters of the table; columns guessed")]
         inserts = sum(query.calls_per_minute for query in workload if table.name in _inserted(query))
-        hot = row["hot"] / row["updates"] if row["updates"] else None
-        found[table.name] = Writes(inserts or row["inserts"] * per_minute, tuple(updates), hot)
+        found[table.name] = Writes(inserts or rows.inserts * per_minute, tuple(updates))
     return found
 
 
