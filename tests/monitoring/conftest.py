@@ -1,6 +1,7 @@
 """The four services as processes on real servers, a little traffic, and a Prometheus that scrapes them."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -53,16 +54,15 @@ class Monitored:
         client.post(self.urls["whatsapp-webhook"] + "/webhook", content=body, headers=signed)
         client.get(f"{self.urls['agent-core']}/sessions?user_id={user_id(0)}")
 
-    def wait_for(self, queries: Mapping[str, str], rounds: int = 150) -> None:
+    def wait_for(self, queries: Mapping[str, str], within_s: float = 90) -> None:
         """Keep traffic going until every query returns data; AssertionError with the names of those that do not."""
         left = self.prometheus.without_data(queries)
         with httpx.Client(timeout=10) as client:
-            for _ in range(rounds):
-                if not left:
-                    return
+            ends = time.monotonic() + within_s
+            while left:
+                assert time.monotonic() < ends, f"still without data: {left}"
                 self.traffic(client)
                 left = self.prometheus.without_data({name: queries[name] for name in left})
-        raise AssertionError(f"still without data: {left}")
 
 
 @pytest.fixture(scope="module")

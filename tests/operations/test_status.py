@@ -102,9 +102,11 @@ async def test_healthy_platform_is_told_in_80_columns_without_colours_and_with_e
 ) -> None:
     async with platform(database_url, valkey.url, tmp_path) as arguments:
         traffic = asyncio.create_task(ask_again_and_again(url_of(arguments, "voice-bridge")))
-        code, printed = await asyncio.to_thread(run_status, *arguments)
+        async with asyncio.timeout(60):
+            code = 1
+            while code:  # all are connected after a moment
+                code, printed = await asyncio.to_thread(run_status, *arguments)
         traffic.cancel()
-    assert code == 0, printed
     assert "Nothing is wrong." in printed
     assert max(map(len, printed.splitlines())) <= 80
     assert "\x1b" not in printed
@@ -124,9 +126,11 @@ def run_status(*arguments: str) -> tuple[int, str]:
 
 
 async def ask_again_and_again(url: str) -> None:
+    """So few that their percentiles are shown and not judged, whatever this machine does at the time."""
     async with httpx.AsyncClient(base_url=url) as client:
         while True:
             await client.get("/analytics/live-calls?limit=5")
+            await asyncio.sleep(0.1)
 
 
 async def test_services_that_are_down_are_named_and_the_others_still_shown(
@@ -154,12 +158,15 @@ async def test_without_postgres_the_services_are_still_shown(
 async def test_lost_redis_is_told_by_the_service_that_lost_it(
     database: asyncpg.Connection, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    seen = None
     with Valkey() as own:
-        async with platform(database_url, own.url, tmp_path, "voice-bridge") as arguments:
-            _, before = await status_json(capsys, *arguments)
+        async with platform(database_url, own.url, tmp_path, "voice-bridge") as arguments, asyncio.timeout(60):
+            while seen is None or seen.services[0].redis != "ok":
+                _, seen = await status_json(capsys, *arguments)
             own.__exit__(None, None, None)
-            code, seen = await status_json(capsys, *arguments)
-    assert (before.services[0].redis, seen.services[0].redis, code) == ("ok", "down", 1)
+            while seen.services[0].redis == "ok":
+                code, seen = await status_json(capsys, *arguments)
+    assert (seen.services[0].redis, code) == ("down", 1)
     assert any("voice-bridge has no connection to Redis" in problem.sentence for problem in seen.problems)
 
 
@@ -264,6 +271,19 @@ def test_percentile_is_interpolated_within_its_bucket(
     buckets: dict[float, float], quantile: float, expected: float | None
 ) -> None:
     assert quantile_ms(buckets, quantile) == expected
+
+
+def gauges(in_use: int, connected: int) -> Page:
+    lines = {"process_start_time_seconds": 1, "db_pool_in_use": in_use, "db_pool_size": 8, "easymo_cache_enabled": 1}
+    lines["easymo_cache_connected"] = connected
+    return Page("".join(f"{name} {value}\n" for name, value in lines.items()))
+
+
+def test_a_full_pool_and_a_lost_redis_are_no_problem_for_a_moment() -> None:
+    moment = service_status("voice-bridge", "http://x", gauges(2, 1), gauges(8, 0), 10)
+    assert (moment.pool_in_use, moment.redis) == (2, "ok")
+    lasting = service_status("voice-bridge", "http://x", gauges(8, 0), gauges(8, 0), 10)
+    assert (lasting.pool_in_use, lasting.redis) == (8, "down")
 
 
 def page(started: int, ok: int, failed: int) -> Page:

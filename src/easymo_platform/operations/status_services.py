@@ -18,7 +18,10 @@ Which = Callable[[Labels], bool]
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One process. What was not asked for in the time looked at is None: no requests, no percentile."""
+    """One process. What was not asked for in the time looked at is None: no requests, no percentile.
+
+    The pool's figures are the lower of the two readings, and Redis is `down` if it was at both: a moment is no problem.
+    """
 
     service: str
     url: str
@@ -118,11 +121,11 @@ def service_status(service: str, url: str, before: Page | str, after: Page | str
         error_ratio=failed / requests if requests else None,
         reads=round(reads),
         hit_ratio=hits / reads if reads else None,
-        pool_in_use=round(after.total("db_pool_in_use")),
+        pool_in_use=_at_both(before, after, "db_pool_in_use"),
         pool_size=round(after.total("db_pool_size")),
-        pool_waiting=round(after.total("db_pool_waiting")),
+        pool_waiting=_at_both(before, after, "db_pool_waiting"),
         memory_ratio=_memory_ratio(after),
-        redis=_redis(after),
+        redis=_redis(before, after),
     )
 
 
@@ -203,7 +206,11 @@ def _memory_ratio(page: Page) -> float | None:
     return held / limit if held and limit else None
 
 
-def _redis(page: Page) -> str:
-    if not page.value("easymo_cache_enabled"):
+def _at_both(before: Page, after: Page, name: str) -> int:
+    return round(min(before.total(name), after.total(name)))
+
+
+def _redis(before: Page, after: Page) -> str:
+    if not after.value("easymo_cache_enabled"):
         return "off"
-    return "ok" if page.value("easymo_cache_connected") else "down"
+    return "ok" if any(page.value("easymo_cache_connected") for page in (before, after)) else "down"
