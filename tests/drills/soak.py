@@ -1,0 +1,153 @@
+"""Half of the measured capacity for a long time: do memory, descriptors, connections or latency grow?
+
+    python -m tests.drills.soak --seconds 900
+
+The services of `easymo prove` run with cache and indexes on its sample data; the load is the note's, at half of the
+capacity that the accepted proof found (evidence/prove). The first fifth is left out: caches fill, pools open.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import psutil
+
+from easymo.embedded import Postgres, Valkey
+from easymo.proof.evidence import accepted_verdict
+from easymo_platform.operations.migrate import migrate
+from easymo_platform.sample_data.load import load
+from tests.drills.fleet import Replica, environment, free_ports, running
+from tests.drills.report import write_evidence
+from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
+from tests.drills.trend import BLOCKS, Trend, trend
+
+SCALE = "note"
+SERVICES = ("voice-bridge", "whatsapp-webhook", "agent-core")
+OF_CAPACITY = 0.5
+
+_ROOT = Path(__file__).parents[2]
+_WARM_UP_RATIO = 0.2
+_SHORTEST_STRETCH_S = 5.0
+_MIB = 1024 * 1024
+_CONNECTIONS = "select application_name, count(*) from pg_stat_activity where application_name = any($1) group by 1"
+
+Series = dict[str, list[tuple[float, float]]]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One soak; ``trends`` by what was watched, its unit in the name."""
+
+    seconds: float
+    rate_rps: float
+    requests: int
+    errors: dict[str, int]
+    trends: dict[str, Trend]
+
+    @property
+    def holds(self) -> bool:
+        """No request failed, and nothing grows."""
+        return not self.errors and not any(found.grows for found in self.trends.values())
+
+
+async def soak(seconds: float, rate_rps: float) -> Result:
+    """On servers of its own."""
+    with Postgres() as postgres, Valkey() as valkey:
+        await migrate(postgres.url)
+        await load(postgres.url, SCALE, 1)
+        ports = iter(free_ports(len(SERVICES)))
+        environ = environment(postgres.url, valkey.url, LOG_LEVEL="warning", DATABASE_POOL_SIZE="8")
+        replicas = {service: Replica(service, next(ports), environ) for service in SERVICES}
+        async with running(list(replicas.values())):
+            stretch_s = max(_SHORTEST_STRETCH_S, seconds / BLOCKS)
+            urls = {service: replica.url for service, replica in replicas.items()}
+            traffic = Traffic(SCENARIO, urls, rate_rps, environment=scenario_environment(SCALE), stretch_s=stretch_s)
+            async with traffic.flowing():
+                series = await watch(replicas, postgres.url, seconds)
+    return Result(
+        seconds=seconds,
+        rate_rps=rate_rps,
+        requests=traffic.requests,
+        errors=traffic.errors,
+        trends={name: trend(points) for name, points in (series | _latencies(traffic, stretch_s)).items()},
+    )
+
+
+async def watch(replicas: Mapping[str, Replica], database_url: str, seconds: float) -> Series:
+    """Memory, descriptors and connections of each service, every second, without the first fifth."""
+    series: Series = {}
+    processes = {service: psutil.Process(replica.pid) for service, replica in replicas.items()}
+    connection = await asyncpg.connect(database_url)
+    try:
+        started = time.monotonic()
+        while (at := time.monotonic() - started) < seconds:
+            if at >= seconds * _WARM_UP_RATIO:
+                held = dict(await connection.fetch(_CONNECTIONS, SERVICES))
+                for service, process in processes.items():
+                    seen = {
+                        f"{service}: memory (MiB)": process.memory_info().rss / _MIB,
+                        f"{service}: descriptors": process.num_fds(),
+                        f"{service}: connections to Postgres": held.get(service, 0),
+                    }
+                    for name, value in seen.items():
+                        series.setdefault(name, []).append((at, float(value)))
+            await asyncio.sleep(1.0)
+    finally:
+        await connection.close()
+    return series
+
+
+def _latencies(traffic: Traffic, stretch_s: float) -> Series:
+    """P50 and P95 of each stretch, without the first fifth."""
+    first = int(len(traffic.results) * _WARM_UP_RATIO)
+    found = [(number * stretch_s, result.latency_ms) for number, result in enumerate(traffic.results)][first:]
+    return {
+        "latency P50 (ms)": [(at, latency_ms.p50) for at, latency_ms in found if latency_ms],
+        "latency P95 (ms)": [(at, latency_ms.p95) for at, latency_ms in found if latency_ms],
+    }
+
+
+def page(result: Result) -> str:
+    """The page of a soak."""
+    lines = [
+        "# Soak",
+        "",
+        f"{result.seconds:g} s at {result.rate_rps:g} requests/s: {result.requests:,} requests, "
+        f"{sum(result.errors.values())} failed. Slopes are Theil–Sen's with Sen's 95 % interval, after the first "
+        "fifth.",
+        "",
+        "| what | level | per hour | 95 % interval | |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for name, found in result.trends.items():
+        interval = f"{found.low:+.2f} … {found.high:+.2f}"
+        verdict = "grows" if found.grows else "flat"
+        lines.append(f"| {name} | {found.level:.2f} | {found.per_hour:+.2f} | {interval} | {verdict} |")
+    return "\n".join((*lines, ""))
+
+
+def half_of_capacity() -> float:
+    """Requests per second: half of what the accepted proof found with cache and indexes. Raises ProofError."""
+    capacity_rps = accepted_verdict(_ROOT).arms["both"].capacity_rps
+    assert capacity_rps is not None, "the accepted proof has found no capacity: name a --rate"
+    return round(capacity_rps * OF_CAPACITY)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it, print the slopes. Returns 0 if no request failed and nothing grows."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=900, help="default: %(default)s")
+    parser.add_argument("--rate", type=float, help="requests per second (default: half of the proof's capacity)")
+    parser.add_argument("--out", type=Path, help="folder for soak.json and soak.md")
+    options = parser.parse_args(arguments)
+    result = asyncio.run(soak(options.seconds, options.rate or half_of_capacity()))
+    write_evidence(options.out, "soak", result, page(result))
+    return 0 if result.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
