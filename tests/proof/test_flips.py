@@ -80,8 +80,10 @@ def test_words_name_the_size_and_the_measured_share_of_repeated_reads() -> None:
     result = replace(made_verdict(), break_even=found)
     (line,) = break_even_words.lines(result)
     assert line.startswith("the claim of orders-faster")
-    assert "broken at data size 0.1, kept at 0.35 (36 % and 36 % of the reads repeated)" in line
+    assert "kept in 5, broken in 4 of 9 cells" in line
+    assert "broken at data size 0.1, kept at 0.35 (with 36–42 % of the reads repeated)" in line
     assert "at data size 0.35 kept with 42 % of the reads repeated, broken with 88 %" in line
+    assert line.count("data size 0.1") == 1, "two settings that turn at the same sizes are told once"
     assert f"Break-even:\n\n- {line}\n" in markdown_summary(result)
     assert "Break-even" not in markdown_summary(made_verdict())
 

@@ -172,7 +172,7 @@ def test_a_run_without_rounds_or_extras_has_no_empty_sections(a_verdict: Verdict
 
 
 def test_break_even_is_told_in_words_and_cell_by_cell(a_full_report: str) -> None:
-    assert "broken at data size 0.35, kept at 1 (36 % and 36 % of the reads repeated)" in a_full_report
+    assert "broken at data size 0.35, kept at 1 (with 36 % of the reads repeated)" in a_full_report
     assert "at data size 0.1 broken with 62 % of the reads repeated, kept with 88 %" in a_full_report
     assert a_full_report.count('data-name="1 · 88 %"') == 3, "a cell for every promise"
 

@@ -17,7 +17,7 @@ from easymo.proof.flips import find_flips, outcome_of
 from easymo.proof.measurement import ArmCapacity, Measurements
 from easymo.proof.plan import Lengths, break_even_step
 from easymo.proof.progress import StepProgress
-from easymo.proof.promises import ERROR_RATIO, Promise
+from easymo.proof.promises import Promise
 from easymo.proof.rounds import Player, scenario_environment
 from easymo.proof.testbed import Testbed, clone, fill_template, open_testbed, row_counts
 from easymo.proof.treatments import apply_files
@@ -142,12 +142,12 @@ def judge_cell(
     promises: Sequence[Promise], measured: Measurements
 ) -> tuple[dict[str, list[float | None]], dict[str, verdicts.Decision]]:
     """Changes per metric and verdicts per promise. Each promise is judged by its own interval, without adjustment for
-    the others: a cell shows where a verdict turns, it is not the verdict. Error levels need stress rounds and are left
-    out."""
+    the others: a cell shows where a verdict turns, it is not the verdict. What needs more than pairs and capacities, as
+    errors under stress do, is left out."""
     changes: dict[str, list[float | None]] = {}
     decisions: dict[str, verdicts.Decision] = {}
     for promise in promises:
-        if ERROR_RATIO.match(promise.metric):
+        if promise.metric != "capacity_rps" and not verdicts.is_paired(promise):
             continue
         (verdict,) = verdicts.judge([promise], measured, BASELINE, TREATED)
         decisions[promise.id] = verdict.verdict

@@ -1,5 +1,7 @@
 """Break-even in sentences, the same ones in the report and in the summary of a pull request."""
 
+from collections.abc import Sequence
+
 from easymo.proof.verdict_file import BreakEven, Flip, GridCell, VerdictFile
 
 
@@ -19,28 +21,40 @@ def markdown(result: VerdictFile) -> str:
 
 def sentences(grid: BreakEven) -> dict[str, str]:
     """Per promise where on the grid it is kept and where broken, and at which boundaries that turns."""
-    return {
-        promise: "; ".join([outcome, *(_boundary(grid, flip) for flip in grid.flips if flip.promise == promise)])
-        for promise, outcome in grid.outcome.items()
-    }
+    found = {promise: [outcome] for promise, outcome in grid.outcome.items()}
+    alike: dict[tuple[object, ...], list[Flip]] = {}
+    for flip in grid.flips:
+        alike.setdefault((flip.promise, flip.axis, flip.between, flip.verdicts), []).append(flip)
+    for flips in alike.values():
+        found[flips[0].promise].append(_boundary(grid, flips))
+    return {promise: "; ".join(parts) for promise, parts in found.items()}
 
 
 def repeated(cell: GridCell) -> str:
     """The cell's measured repeat-read ratio."""
-    return "–" if cell.repeat_read_ratio is None else f"{cell.repeat_read_ratio * 100:.0f} %"
+    return _range([cell])
 
 
-def _boundary(grid: BreakEven, flip: Flip) -> str:
-    first, second = flip.verdicts
-    one, other = flip.between
-    if flip.axis == "scale":
-        shares = " and ".join(_share(grid, scale, flip.at) for scale in flip.between)
-        return f"{first} at data size {one}, {second} at {other} ({shares} of the reads repeated)"
-    return (
-        f"at data size {flip.at} {first} with {_share(grid, flip.at, one)} of the reads repeated,"
-        f" {second} with {_share(grid, flip.at, other)}"
-    )
+def _boundary(grid: BreakEven, flips: list[Flip]) -> str:
+    """One boundary that several lines of the grid cross at the same place."""
+    first, second = flips[0].verdicts
+    one, other = flips[0].between
+    lines = [flip.at for flip in flips]
+    if flips[0].axis == "scale":
+        crossed = _range(_at(grid, flips[0].between, lines))
+        return f"{first} at data size {one}, {second} at {other} (with {crossed} of the reads repeated)"
+    sizes = "data size " + " and ".join(lines)
+    few, many = (_range(_at(grid, lines, [setting])) for setting in (one, other))
+    return f"at {sizes} {first} with {few} of the reads repeated, {second} with {many}"
 
 
-def _share(grid: BreakEven, scale: str, setting: str) -> str:
-    return next(repeated(c) for c in grid.cells if c.scale == scale and f"{c.repeat_read:g}" == setting)
+def _at(grid: BreakEven, scales: Sequence[str], settings: Sequence[str]) -> list[GridCell]:
+    return [cell for cell in grid.cells if cell.scale in scales and f"{cell.repeat_read:g}" in settings]
+
+
+def _range(cells: Sequence[GridCell]) -> str:
+    """From the lowest to the highest share of repeated reads that was measured in ``cells``."""
+    shares = sorted(round(cell.repeat_read_ratio * 100) for cell in cells if cell.repeat_read_ratio is not None)
+    if not shares:
+        return "an unknown share"
+    return f"{shares[0]} %" if shares[0] == shares[-1] else f"{shares[0]}–{shares[-1]} %"

@@ -45,7 +45,8 @@ def _words(verdicts: list[Decision]) -> str:
         return "broken everywhere on this grid"
     if not kept and not broken:
         return "decided nowhere on this grid"
-    return f"kept in {kept}, broken in {broken}, undecided in {cells - kept - broken} of {cells} cells"
+    parts = [(kept, "kept"), (broken, "broken"), (cells - kept - broken, "undecided")]
+    return ", ".join(f"{word} in {count}" for count, word in parts if count) + f" of {cells} cells"
 
 
 def _decides(cell: GridCell, promise: str) -> bool:

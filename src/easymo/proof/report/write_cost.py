@@ -14,7 +14,7 @@ def write_cost(result: VerdictFile) -> str:
         return ""
     told = (
         "<p>Over the comparison rounds. Write-ahead log is that of the arm's own statements, per statement that writes"
-        " rows. An update is HOT when it needs no new index entry.</p>"
+        " rows, copies of whole pages among it. An update is HOT when it needs no new index entry.</p>"
     )
     rows = [
         row(
