@@ -29,8 +29,8 @@ PERCENTILES = ("p50", "p95", "p99")
 GAINS = (-0.01, -0.05, -0.20, -0.48)
 FALSE_ALARMS_ALLOWED, FOUND_AT_LEAST = 0.05, 0.80
 SLOWER = 1.20
-#: Noise up to which ten pairs see 20 % in four of five trials (t-interval, nine degrees of freedom).
-QUIET = 0.18
+#: Noise up to which ten pairs, five ABBA blocks, see 20 % in four of five trials and more.
+QUIET = 0.14
 
 
 class Drawer:

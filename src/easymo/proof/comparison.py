@@ -8,9 +8,13 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from statistics import fmean, stdev, variance
 
 from msgspec import Struct
+
+#: Fewest blocks of two neighbouring values that an interval is made of.
+FEWEST_BLOCKS = 4
 
 
 class Estimate(Struct, frozen=True):
@@ -54,10 +58,26 @@ def log_ratios(before: Sequence[float], after: Sequence[float]) -> list[float]:
 
 
 def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean of ``values`` with its t-interval; needs two values at least."""
+    """Mean of ``values`` with its t-interval; needs two values at least.
+
+    Neighbours need not be independent: a slow minute of the machine lasts for several rounds. So where there are
+    :data:`FEWEST_BLOCKS` blocks of neighbours (ABBA), an interval over these is made too, and the wider one counts.
+    """
     mean = fmean(values)
-    half = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    half = max(t_quantile(confidence, degrees) * error for error, degrees in _standard_errors(values))
     return Estimate(mean, mean - half, mean + half)
+
+
+def _standard_errors(values: Sequence[float]) -> list[tuple[float, int]]:
+    """Standard error of the mean with its degrees of freedom: over the values, and over blocks of two neighbours."""
+    count = len(values)
+    found = [(stdev(values) / math.sqrt(count), count - 1)]
+    blocks = count // 2
+    if blocks >= FEWEST_BLOCKS:
+        starts = [*range(0, 2 * blocks, 2), count]  # the last block has three where the count is odd
+        means = [fmean(values[first:last]) for first, last in pairwise(starts)]
+        found.append((stdev(means) / math.sqrt(blocks), blocks - 1))
+    return found
 
 
 def relative_change(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -75,10 +95,14 @@ def geometric_level(values: Sequence[float], confidence: float = 0.95) -> Estima
 def p_against(values: Sequence[float], reference: float) -> float:
     """Two-sided p of the t-test that the mean of ``values`` is ``reference``; below 0.05 exactly when the 95 %
     interval excludes it."""
-    spread = stdev(values) / math.sqrt(len(values))
-    if spread == 0:
-        return 0.0 if fmean(values) != reference else 1.0
-    return 2 * (1 - t_cdf(abs(fmean(values) - reference) / spread, len(values) - 1))
+    distance = abs(fmean(values) - reference)
+    return max(_p_at(distance, error, degrees) for error, degrees in _standard_errors(values))
+
+
+def _p_at(distance: float, error: float, degrees: int) -> float:
+    if error == 0:
+        return 0.0 if distance else 1.0
+    return 2 * (1 - t_cdf(distance / error, degrees))
 
 
 def unpaired_change(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Estimate:
