@@ -17,7 +17,7 @@ from easymo_platform.whatsapp_webhook.api import WEBHOOK_MAX_BYTES
 from tests.e2e.test_openapi import BODIES, PARAMETERS, PUBLIC_KEY, SERVICES, signed
 from tests.whatsapp_webhook.client import SECRET, VERIFY
 
-LIMIT_S = 2.0
+LIMIT_S = 1.0
 TOO_LARGE = bytes(WEBHOOK_MAX_BYTES + 1)
 NEEDS_NO_TABLE = {
     ("GET", "/cache/stats"),
