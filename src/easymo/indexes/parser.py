@@ -25,6 +25,11 @@ def deparse(tree: Tree) -> str:
     return str(_postgast.deparse(tree))
 
 
+def fingerprint(sql: str) -> str:
+    """Equal for texts that differ only in constants, parameters and white space. Raises SyntaxFault."""
+    return str(_postgast.fingerprint(sql).hex)
+
+
 def tokens(sql: str) -> list[Node]:
     """The tokens of a text with `start` and `end` in bytes, comments left out."""
     encoded = sql.encode()

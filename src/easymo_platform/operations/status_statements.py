@@ -6,13 +6,13 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-import postgast
 
 from easymo.indexes.declared import Declared
 from easymo.indexes.explain import Explained, call, explain, prepare
 from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import preparable
+from easymo.indexes.parser import SyntaxFault, fingerprint
 
 _SERVICES = Path(__file__).parents[1]
 _SLOWEST = 3
@@ -76,7 +76,7 @@ async def slowest(
 ) -> list[SlowStatement]:
     """The three that took most of the time, of those that have a plan."""
     queries = read_hot_queries(sorted(_SERVICES.glob("*/queries.sql")))
-    named = {postgast.fingerprint(query.text).hex: query for query in reversed(queries)}  # of two alike, the first
+    named = {fingerprint(query.text): query for query in reversed(queries)}  # of two alike, the first
     found: list[SlowStatement] = []
     for query, (calls, total_ms) in sorted(counters.items(), key=lambda entry: -entry[1][1]):
         text = await connection.fetchval(_TEXT.format(view=view), query)
@@ -93,8 +93,8 @@ def _spent(text: str, named: Mapping[str, HotQuery], calls: int, total_ms: float
     """The statement as its service has it, since pg_stat_statements has put parameters in place of constants."""
     name = ""
     try:
-        query = named.get(postgast.fingerprint(text).hex)
-    except postgast.PgQueryError:  # a parameter stands where only a literal may
+        query = named.get(fingerprint(text))
+    except SyntaxFault:  # a parameter stands where only a literal may
         query = None
     if query is not None:
         name, text = f"{query.path.parent.name}/{query.name}", query.text
