@@ -90,9 +90,7 @@ class LanguageModel:
         for attempt in range(RETRIES + 1):
             wait_s = RETRY_BASE_S * 2**attempt
             try:
-                response = await self.http.post(
-                    "/chat/completions", json=body, headers=tracing_headers(), timeout=None
-                )
+                response = await self.http.post("/chat/completions", json=body, headers=tracing_headers(), timeout=None)
             except httpx.TransportError as error:
                 problem = repr(error)
             else:

@@ -1,14 +1,11 @@
 """Background work: sessions whose time is over come to an end."""
 
-import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
 from easymo_platform.agent_core.store import SessionStore
-from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.background import repeatedly
 
 _log = structlog.get_logger(__name__)
 
@@ -20,16 +17,9 @@ class Sweeper:
         self._store = store
         self._interval_s = interval_s
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Sweeps in the background for the length of the block."""
-        task = asyncio.create_task(self._sweep_for_ever(), name="sweeper")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return repeatedly(self._look, self._interval_s, "sweep_failed", at_once=False)
 
     async def sweep(self) -> int:
         """End every overdue session. Returns how many."""
@@ -38,13 +28,8 @@ class Sweeper:
             ended += batch
         return ended
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.2))
-            try:
-                if ended := await self.sweep():
-                    _log.info("sessions_timed_out", sessions=ended)
-                if soon := await self._store.about_to_end():
-                    _log.info("sessions_about_to_end", sessions=soon)
-            except DatabaseError as error:
-                _log.warning("sweep_failed", problem=str(error))
+    async def _look(self) -> None:
+        if ended := await self.sweep():
+            _log.info("sessions_timed_out", sessions=ended)
+        if soon := await self._store.about_to_end():
+            _log.info("sessions_about_to_end", sessions=soon)

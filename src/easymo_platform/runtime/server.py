@@ -3,19 +3,13 @@
 Every replica that watches reports the same figures: the highest value is right, a sum would count them once a replica.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
-import structlog
-
+from easymo_platform.runtime.background import repeatedly
 from easymo_platform.runtime.database import Database
-from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.runtime.metrics import Metrics
 
 EVERY_S = 5.0
-
-_log = structlog.get_logger(__name__)
 
 _CONNECTIONS = """
 select count(*) as open,
@@ -48,16 +42,9 @@ class ServerWatch:
         self._schema: str | None = None
         self._last: tuple[int, float] | None = None
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Watches in the background for the length of the block."""
-        task = asyncio.create_task(self._look_for_ever(), name="server-watch")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return repeatedly(self.look, EVERY_S, "server_not_seen")
 
     async def look(self) -> None:
         """Bring the figures up to date. Without pg_stat_statements in this database, those of the connections only.
@@ -85,11 +72,3 @@ class ServerWatch:
         self._statements.labels(self._service).inc(max(0, statements - before_statements))
         self._seconds.labels(self._service).inc(max(0.0, seconds - before_seconds))
         self._last = statements, seconds
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except DatabaseError as error:
-                _log.warning("server_not_seen", problem=str(error))
-            await asyncio.sleep(EVERY_S)

@@ -1,18 +1,12 @@
 """What the autoscaler reads: how much waits in the queue and for how long."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
-import structlog
-
-from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.background import repeatedly
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.video_orchestrator.store import JobStore
 
 EVERY_S = 5.0
-
-_log = structlog.get_logger(__name__)
 
 
 class QueueWatch:
@@ -24,16 +18,9 @@ class QueueWatch:
         self._age = metrics.gauge("render_queue_age_seconds", "How long the oldest waits.").labels(metrics.service)
         self._running = metrics.gauge("render_jobs_running", "Jobs being rendered.").labels(metrics.service)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Looks at the queue in the background for the length of the block."""
-        task = asyncio.create_task(self._look_for_ever(), name="queue-watch")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return repeatedly(self.look, EVERY_S, "queue_not_seen")
 
     async def look(self) -> None:
         """Set the gauges to what is so now; a dead worker's job waits again."""
@@ -42,11 +29,3 @@ class QueueWatch:
         self._depth.set(queue.depth)
         self._age.set(queue.age_s)
         self._running.set(queue.running)
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except DatabaseError as error:
-                _log.warning("queue_not_seen", problem=str(error))
-            await asyncio.sleep(EVERY_S)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from time import perf_counter
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from prometheus_client import Counter
 
+from easymo_platform.runtime.background import in_background
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
 from easymo_platform.whatsapp_webhook.model import Accepted, Delivery, Inbound, StatusReport
@@ -67,15 +68,12 @@ class Ingest:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Stores in the background for the length of the block; what has arrived is stored before it ends."""
-        task = asyncio.create_task(self._store_for_ever(), name="ingest")
-        try:
-            yield
-        finally:
-            while self._waiting:
-                await self._store_batch(self._next_batch())
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        async with in_background(self._store_for_ever, "ingest"):
+            try:
+                yield
+            finally:
+                while self._waiting:
+                    await self._store_batch(self._next_batch())
 
     async def _store_for_ever(self) -> None:
         while True:

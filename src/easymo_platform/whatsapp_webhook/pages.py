@@ -67,18 +67,22 @@ class MessagePages:
         limit: int = PAGE,
     ) -> MessageList:
         """Up to ``limit`` messages: all, or those from or to a number, or of a user."""
-        plain = status is None and before == NEWEST and limit == PAGE
-        rest = {"status": status, "at": before.at, "shown": list(before.shown), "limit": limit}
         fetch = self._database.fetch
-        if from_number is not None:
-            name = "messages_of_sender" if plain else "page_of_sender"
-            rows = await fetch(name, from_number=from_number, **({} if plain else rest))
+        rest = {"status": status, "at": before.at, "shown": list(before.shown), "limit": limit}
+        plain = status is None and before == NEWEST and limit == PAGE
+        if from_number is not None and plain:
+            rows = await fetch("messages_of_sender", from_number=from_number)
+        elif from_number is not None:
+            rows = await fetch("page_of_sender", from_number=from_number, **rest)
         elif to_number is not None:
             rows = await fetch("page_to", to_number=to_number, **rest)
+        elif user_id is not None and plain:
+            rows = await fetch("messages_of_user", user_id=user_id)
         elif user_id is not None:
-            name = "messages_of_user" if plain else "page_of_user"
-            rows = await fetch(name, user_id=user_id, **({} if plain else rest))
+            rows = await fetch("page_of_user", user_id=user_id, **rest)
+        elif plain:
+            rows = await fetch("newest_messages")
         else:
-            rows = await fetch("newest_messages") if plain else await fetch("page_of_all", **rest)
+            rows = await fetch("page_of_all", **rest)
         following = str(before.after(rows)) if len(rows) == limit else None
         return MessageList([MessageSummary(**row) for row in rows], following)

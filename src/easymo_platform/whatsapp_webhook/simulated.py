@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import structlog
 
+from easymo_platform.runtime.background import in_background
 from easymo_platform.whatsapp_webhook import signature
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 from easymo_platform.whatsapp_webhook.store import MessageStore
@@ -58,14 +59,8 @@ class SimulatedCallbacks:
         """Posts in the background for the length of the block."""
         for row in await self._store.simulated_under_way():
             self.follow(row["id"], row["wamid"], row["phone_number_id"] or "", row["to_number"], row["status"])
-        async with self._http:
-            task = asyncio.create_task(self._post_for_ever(), name="simulated-callbacks")
-            try:
-                yield
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        async with self._http, in_background(self._post_for_ever, "simulated-callbacks"):
+            yield
 
     async def _post_for_ever(self) -> None:
         while True:

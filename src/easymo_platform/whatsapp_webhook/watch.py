@@ -1,13 +1,11 @@
 """What on-call looks at first: how many messages wait, for how long, and how many were given up."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import structlog
 
-from easymo_platform.runtime.errors import DatabaseError
+from easymo_platform.runtime.background import repeatedly
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.whatsapp_webhook.store import MessageStore
 
@@ -30,16 +28,9 @@ class QueueWatch:
         age = metrics.gauge("webhook_queue_age_seconds", "How long ago the oldest message that is due came in.")
         self._age = age.labels(metrics.service)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Looks at the queue in the background for the length of the block."""
-        task = asyncio.create_task(self._look_for_ever(), name="queue-watch")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return repeatedly(self.look, EVERY_S, "queue_not_seen")
 
     async def look(self) -> None:
         """Set the gauges to what is so now. Raises DatabaseError when Postgres does not answer."""
@@ -51,11 +42,3 @@ class QueueWatch:
         self._age.set(age_s)
         if age_s > LATE_S:
             _log.warning("queue_is_late", oldest_due_s=round(age_s))
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except DatabaseError as error:
-                _log.warning("queue_not_seen", problem=str(error))
-            await asyncio.sleep(EVERY_S)

@@ -1,7 +1,7 @@
 """Background work on messages: answering what came in, sending what goes out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from easymo_platform.runtime.app import Runtime
+from easymo_platform.runtime.background import in_background
 from easymo_platform.runtime.client import Peer
 from easymo_platform.whatsapp_webhook.answer import Answerer
 from easymo_platform.whatsapp_webhook.provider import provider_for
@@ -77,15 +78,3 @@ class Worker:
                 finally:
                     await connection.close()
             await asyncio.sleep(1)
-
-
-@asynccontextmanager
-async def in_background(run: Callable[[], Any], name: str) -> AsyncIterator[None]:
-    """``run()`` as a task for the length of the block."""
-    task = asyncio.create_task(run(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
