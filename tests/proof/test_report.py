@@ -174,7 +174,8 @@ def test_a_run_without_rounds_or_extras_has_no_empty_sections(a_verdict: Verdict
 def test_break_even_is_told_in_words_and_cell_by_cell(a_full_report: str) -> None:
     assert "broken at data size 0.35, kept at 1 (with 36 % of the reads repeated)" in a_full_report
     assert "at data size 0.1 broken with 62 % of the reads repeated, kept with 88 %" in a_full_report
-    assert a_full_report.count('data-name="1 · 88 %"') == 3, "a cell for every promise"
+    assert a_full_report.count('data-name="data size 0.35"') == 3, "a cell for every promise"
+    assert '62 %: −30 % <span class="inconclusive">inconclusive</span>' in a_full_report
 
 
 def test_what_a_promise_says_is_escaped(a_verdict: VerdictFile) -> None:

@@ -1,6 +1,7 @@
 """At which data size and which share of repeated reads each promise turns."""
 
 from html import escape
+from math import ceil, floor
 
 from easymo.chart.line import tidy_step
 from easymo.chart.plot import Axis, Series, plot
@@ -47,23 +48,25 @@ def _capacities(cell: GridCell) -> str:
 
 
 def _verdicts(result: VerdictFile, grid: BreakEven) -> str:
-    """Change and verdict of every promise in every cell; a column per cell."""
-    names = [f"{cell.scale} · {repeated(cell)}" for cell in grid.cells]
-    rows = [
-        row(
-            [("promise", escape(promise.claim), "")]
-            + [(name, _cell(promise, cell), "n") for name, cell in zip(names, grid.cells, strict=True)]
-        )
-        for promise in result.promises
-        if promise.id in grid.outcome
-    ]
-    return "<p>Data size · reads repeated:</p>" + table(["promise", *names], rows)
+    """Change and verdict of every promise in every cell: a column per data size, a line per setting."""
+    rows = []
+    for promise in result.promises:
+        if promise.id in grid.outcome:
+            columns = [(f"data size {scale}", _lines(promise, grid, scale), "n") for scale in grid.scales]
+            rows.append(row([("promise", escape(promise.claim), ""), *columns]))
+    head = ["promise", *(f"data size {scale}" for scale in grid.scales)]
+    return "<p>By the share of reads repeated:</p>" + table(head, rows)
+
+
+def _lines(promise: Verdict, grid: BreakEven, scale: str) -> str:
+    cells = [cell for cell in grid.cells if cell.scale == scale]
+    return "<span>" + "<br>".join(_cell(promise, cell) for cell in cells) + "</span>" if cells else "–"
 
 
 def _cell(promise: Verdict, cell: GridCell) -> str:
     verdict = cell.verdicts[promise.id]
     change = wording.percent(cell.changes[promise.metric][0]) if promise.metric in cell.changes else "–"
-    return f'{change}<br><small class="{verdict}">{verdict}</small>'
+    return f'{repeated(cell)}: {change} <span class="{verdict}">{verdict}</span>'
 
 
 def _chart(result: VerdictFile, grid: BreakEven) -> str:
@@ -102,15 +105,17 @@ def _chart(result: VerdictFile, grid: BreakEven) -> str:
 
 
 def _most_turning(result: VerdictFile, grid: BreakEven) -> Verdict | None:
-    shown = [p for p in result.promises if any(p.metric in cell.changes for cell in grid.cells)]
-    turns = {p.id: sum(flip.promise == p.id for flip in grid.flips) for p in shown}
-    return max(shown, key=lambda p: (turns[p.id], p.metric != "capacity_rps"), default=None)
+    """The promise to draw. A capacity is one of its data size, whatever is read, so that it makes a poor picture."""
+    cells = {p.id: sum(p.metric in cell.changes for cell in grid.cells) for p in result.promises}
+    turns = {p.id: sum(flip.promise == p.id for flip in grid.flips) for p in result.promises}
+    shown = [p for p in result.promises if cells[p.id] and p.id in grid.outcome]
+    return max(shown, key=lambda p: (p.metric != "capacity_rps", turns[p.id], cells[p.id]), default=None)
 
 
 def _change_axis(values: list[float]) -> Axis:
-    """From below the lowest change to above the highest, 0 among them; an interval that is wider ends at the edge."""
+    """About the changes, 0 among them; an interval that is wider ends at the edge."""
     lowest, highest = min(0.0, *values), max(0.0, *values)
     step = tidy_step(highest - lowest or 0.1, 5)
-    first, last = int(lowest // step), max(-int(-highest // step), int(lowest // step) + 1)
-    ticks = [(n * step, wording.percent(n * step) if n else "0") for n in range(first, last + 1)]
-    return Axis("", first * step, last * step, ticks)
+    first, last = floor(lowest / step), max(ceil(highest / step), floor(lowest / step) + 1)
+    marks = [max(n * step, -1.0) for n in range(first, last + 1)]
+    return Axis("", marks[0], marks[-1], [(mark, wording.percent(mark) if mark else "0") for mark in marks])

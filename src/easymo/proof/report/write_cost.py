@@ -64,4 +64,5 @@ def _latency(arm: ArmWrites, request: str) -> str:
         return "–"
     shown = " / ".join(wording.amount(found.get(name), "ms") for name in ("p50", "p95"))
     change = arm.change.get(request, {}).get("p50")
-    return shown + (f" (P50 {wording.percent(change[1])} … {wording.percent(change[2])})" if change else "")
+    interval = f"<br>P50 {wording.percent(change[1])} … {wording.percent(change[2])}" if change else ""
+    return f"<span>{shown}{interval}</span>"
