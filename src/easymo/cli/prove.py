@@ -180,6 +180,8 @@ def accept(
 ) -> None:
     """Check every row of the acceptance table and every promise, and print the state of each.
 
+    Promises are looked up in the accepted run; the checks of the table are run now, which may take minutes.
+
     Example: easymo accept
 
     Exit codes: 0 all hold; 1 one does not; 4 none fails, but one is undecided.

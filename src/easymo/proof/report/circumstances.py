@@ -3,6 +3,7 @@
 from html import escape
 
 from easymo.proof import wording
+from easymo.proof.report.attribution import NAMES
 from easymo.proof.report.parts import row, table
 from easymo.proof.verdict_file import VerdictFile
 
@@ -28,7 +29,10 @@ def applied(result: VerdictFile) -> str:
 def circumstances(result: VerdictFile) -> str:
     """Where, when, on what data, with which seeds, and how to repeat it."""
     machine = result.machine
-    noise = [f"{metric} {wording.percent(lo)} … {wording.percent(hi)}" for metric, (lo, hi) in result.aa.items()]
+    noise = [
+        f"{NAMES.get(metric, metric)} {wording.percent(lo)} … {wording.percent(hi)}"
+        for metric, (lo, hi) in result.aa.items()
+    ]
     facts = {
         "created": result.created,
         "commit": result.git or "not a checkout",
