@@ -1,5 +1,7 @@
 """What the whole database server is asked, as metrics."""
 
+import uuid
+
 import asyncpg
 
 from easymo_platform.runtime.metrics import Metrics
@@ -44,6 +46,19 @@ async def test_a_reset_of_the_statistics_does_not_look_like_a_burst_of_statement
         await watch.look()
         assert value(metrics, STATEMENTS) == 0
     await other.close()
+
+
+async def test_a_user_who_may_not_use_the_extension_is_still_told_the_connections(database_url: str) -> None:
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("create schema elsewhere; create extension pg_stat_statements schema elsewhere")
+    role = f"stranger_{uuid.uuid4().hex}"
+    await owner.execute(f"create role {role} login")
+    async with opened(database_url.replace("postgres@", f"{role}@", 1), size=2) as (database, metrics):
+        await ServerWatch(database, metrics).look()
+        assert value(metrics, STATEMENTS) is None
+        assert (value(metrics, "db_server_connections") or 0) >= 3  # the owner's too
+    await owner.execute(f"drop role {role}")
+    await owner.close()
 
 
 async def test_without_the_extension_connections_are_still_told(database_url: str) -> None:

@@ -18,10 +18,11 @@ INDEX_MIGRATION = MIGRATIONS / "20251129000000_performance_optimization.sql"
 _CONNECT_S = 5
 _STATEMENT_S = 3
 
+# pg_stat_activity hides what kind of backend it shows from those who may not see statements of others.
 _CONNECTIONS = """
-select count(*) as open,
+select sum(numbackends)::int as open,
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as maximum
-from pg_stat_activity where backend_type = 'client backend'
+from pg_stat_database
 """
 _TABLES = "select oid from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
 

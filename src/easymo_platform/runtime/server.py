@@ -11,14 +11,15 @@ from easymo_platform.runtime.metrics import Metrics
 
 EVERY_S = 5.0
 
+# pg_stat_activity hides what kind of backend it shows from those who may not see statements of others.
 _CONNECTIONS = """
-select count(*) as open,
+select sum(numbackends)::int as open,
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as maximum
-from pg_stat_activity where backend_type = 'client backend'
+from pg_stat_database
 """
 _EXTENSION = """
 select quote_ident(nspname) from pg_extension join pg_namespace on pg_namespace.oid = extnamespace
-where extname = 'pg_stat_statements'
+where extname = 'pg_stat_statements' and has_schema_privilege(pg_namespace.oid, 'usage')
 """
 # false: without the texts, which lie in a file and would be read each time.
 _STATEMENTS = """
