@@ -1,10 +1,10 @@
 """Routes about sessions and replies."""
 
-from typing import Annotated, Any, cast
+from typing import cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from easymo.cache.litestar import cached_response
 from easymo_platform.agent_core.model import (
@@ -21,6 +21,7 @@ from easymo_platform.agent_core.service import AgentCore
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 from easymo_platform.runtime.strategies import CacheStrategies
 
 READ = "agent:read"
@@ -28,13 +29,6 @@ RESPOND = "agent:respond"
 
 _SESSION_ID = "00000002-22df-82a5-8699-154123453375"
 _SESSION = {"id": _SESSION_ID, "flow_type": "shops", "agent_kind": "sales", "status": "searching"}
-AnyRequest = Request[Any, Any, Any]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key", min_length=1, max_length=255, description="The same key again gets the same answer."
-    ),
-]
 
 
 def core(request: AnyRequest) -> AgentCore:

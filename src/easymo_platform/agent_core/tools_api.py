@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.params import HeaderParameter, JSONBody
 
 from easymo_platform.agent_core.api import core
@@ -23,12 +23,11 @@ from easymo_platform.agent_core.tools import Agent, agent_of
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 
 TOOLS = "agent:tools"
 _LEAD = {"tenantId": "kigali", "phoneNumber": "+250700000001"}
-AnyRequest = Request[Any, Any, Any]
 AgentToken = Annotated[str, HeaderParameter(name="x-agent-jwt", description="RS256, signed for JWT_PUBLIC_KEY.")]
-IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=255)]
 
 
 def _agent(request: AnyRequest, token: str) -> Agent:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.runtime.strategies import CacheStrategies
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ _EXAMPLE_OF_HEALTH = {
     "timestamp": "2026-03-04T09:30:00Z",
     "checks": {"postgres": "ok", "redis": "ok"},
 }
-AnyRequest = Request[Any, Any, Any]
 
 
 def _runtime(request: AnyRequest) -> "Runtime":

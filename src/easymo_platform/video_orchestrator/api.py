@@ -1,22 +1,22 @@
 """Routes about render jobs."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from uuid import UUID
 
-from litestar import HttpMethod, Request, Response, get, post, route
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar import HttpMethod, Response, get, post, route
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 from easymo_platform.video_orchestrator.delivery import deliver
 from easymo_platform.video_orchestrator.model import Job, JobList, JobStatus, RenderAnswer, RenderRequest
 from easymo_platform.video_orchestrator.service import VideoOrchestrator
 
 READ = "render:read"
 WRITE = "render:write"
-AnyRequest = Request[Any, Any, Any]
 _SHOT = {"id": "a", "src": "clip.mp4", "duration": 10, "startOffset": 2, "trimTo": 5}
 _PLAN = {
     "id": "spot",
@@ -25,12 +25,6 @@ _PLAN = {
     "scenes": [{"id": "intro", "order": 1, "shots": [_SHOT]}],
 }
 _JOB = {"id": "019a2f6e-3b1c-7d42-9c55-0e8f6a7b1c2d", "plan_id": "spot", "status": "running", "progress": 42}
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key", min_length=1, max_length=255, description="The same key again returns the same job."
-    ),
-]
 
 
 def orchestrator(request: AnyRequest) -> VideoOrchestrator:

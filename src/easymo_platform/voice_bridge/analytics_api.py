@@ -3,18 +3,18 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import FromQuery, QueryParameter
 
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import VoiceReport, Window
 from easymo_platform.voice_bridge.api import READ, bridge
 from easymo_platform.voice_bridge.model import CallStatus
 from easymo_platform.voice_bridge.strategies import VoiceStrategies
 
-AnyRequest = Request[Any, Any, Any]
 _CALLS = {"calls": [{"id": "00000002-22df-82a5-8699-154123453375", "status": "active"}]}
 
 

@@ -1,16 +1,17 @@
 """Routes about calls, and the provider's callback."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import TransactionList
 from easymo_platform.voice_bridge.model import (
     CallbackOutcome,
@@ -31,7 +32,6 @@ from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
 
 READ = "voice:read"
 WRITE = "voice:calls.write"
-AnyRequest = Request[Any, Any, Any]
 _CALL = {"id": "00000002-22df-82a5-8699-154123453375", "to_number": "+250700000001", "status": "ringing"}
 IdempotencyKey = Annotated[
     str | None,

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response
+from litestar import Response
 
 from easymo.cache import CacheService, Key
 from easymo.cache.litestar import cached_response
 from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.runtime.identity import uuid7
+from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import Analytics
 from easymo_platform.voice_bridge.model import (
     Consent,
@@ -26,8 +26,6 @@ from easymo_platform.voice_bridge.model import (
 from easymo_platform.voice_bridge.settings import VoiceSettings
 from easymo_platform.voice_bridge.store import CallStore, Moved
 from easymo_platform.voice_bridge.twilio import is_signed
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class VoiceBridge:

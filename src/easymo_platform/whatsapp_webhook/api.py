@@ -2,11 +2,11 @@
 
 import hmac
 from time import perf_counter
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from easymo.cache import CacheService
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
@@ -14,6 +14,7 @@ from easymo_platform.runtime.direct import answer_directly, header, read_body
 from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 from easymo_platform.runtime.strategies import CacheStrategies
 from easymo_platform.whatsapp_webhook import signature
 from easymo_platform.whatsapp_webhook.model import (
@@ -41,13 +42,6 @@ _SIGNATURE = signature.HEADER.encode()
 
 _ID = "00000002-22df-82a5-8699-154123453375"
 _SUMMARY = {"id": _ID, "direction": "outbound", "to_number": "+250700000001", "body": "Muraho!", "status": "read"}
-AnyRequest = Request[Any, Any, Any]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key", min_length=1, max_length=255, description="The same key again returns the same message."
-    ),
-]
 
 
 def webhook(request: AnyRequest) -> WhatsAppWebhook:
