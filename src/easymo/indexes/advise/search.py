@@ -14,7 +14,7 @@ from easymo.indexes.observed import Connection, Observed
 
 _NOISE = 0.005  # of all that is left: a smaller gain is no reason for one more index
 # Queries with so much of what is left get the next best candidates of the model measured, too.
-_RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 20, 3
+_RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 16, 3
 # An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
 _SPACE_WORTH = 0.5
 _SMALLER_TRIED = 2
@@ -129,11 +129,10 @@ class Search:
 
     async def _retry(self, selection: Selection) -> None:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
-        left = self.total_ms(self.after)
         tried = 0
         for query in sorted(self._queries, key=lambda q: -q.weight * self.after[q.name].ms):
-            if query.weight * self.after[query.name].ms < _RETRY_SHARE * left:
-                return
+            if query.weight * self.after[query.name].ms < _RETRY_SHARE * self.total_ms(self.after):
+                continue
             for candidate in self._untried(selection.ranked(query.name))[:_PER_QUERY]:
                 if tried < _RETRIES:
                     tried += 1
