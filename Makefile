@@ -101,6 +101,7 @@ drill: install ## the rollback on the embedded platform under load, timed (evide
 
 chaos: install ## faults of servers and services under load, each with what must hold; SEED=N
 	$(BIN)/python -m tests.drills.chaos --seed $(SEED) --out evidence/operations
+	$(BIN)/python -m tests.drills.documents
 
 SECONDS ?= 900
 soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
