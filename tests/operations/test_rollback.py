@@ -16,6 +16,7 @@ from easymo.cache import Strategy
 from easymo.embedded import Valkey
 from easymo_platform.operations.flush import patterns
 from easymo_platform.operations.migrate import migrate
+from easymo_platform.operations.rollback import parser
 from easymo_platform.operations.rollback_cluster import AUTOSCALERS
 from easymo_platform.operations.rollback_journal import RollbackJournal
 from easymo_platform.operations.rollback_plan import STEPS
@@ -199,6 +200,16 @@ def test_flush_knows_every_strategy_of_the_platform() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == Strategy.__name__:
                 keys += [ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg == "key"]
     assert len(patterns()) == len(set(keys)) > 0
+
+
+def test_every_command_of_the_howto_is_understood() -> None:
+    page = (ROOT / "docs" / "howto" / "roll-back.md").read_text(encoding="utf-8")
+    lines = [line.split()[3:] for line in page.splitlines() if line.startswith("python -m easymo_platform ")]
+    rollbacks = [arguments[1:] for arguments in lines if arguments[0] == "rollback"]
+    assert len(rollbacks) >= 4
+    for arguments in rollbacks:
+        assert parser().parse_args(arguments).step in (*STEPS, "all")
+    assert {arguments[0] for arguments in lines} == {"rollback", "migrate", "restart"}
 
 
 @pytest.mark.parametrize("name", ["restart", "rollback", "flush-cache"])

@@ -111,7 +111,7 @@ def _database_url(environ: Mapping[str, str]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Parse, then show or do. Returns 0, 1 when an action failed or there is no platform, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     steps = STEPS if options.step == WHOLE else (options.step,)
     outcomes: list[Outcome] = []
 
@@ -120,21 +120,10 @@ def main(arguments: list[str]) -> int:
         if not options.json:
             _print(outcome)
 
-    started, failed = time.monotonic(), ""
+    started = time.monotonic()
     try:
         target, actions = plan(steps, options, os.environ)
-        journal = RollbackJournal(options.journal, target)
-        if options.afresh and options.yes:
-            journal.finish()
-        if not options.json:
-            _print_head(target, journal)
-        if options.yes:
-            journal.start(options.step)
-            failed = perform(actions, journal, report)
-            if not failed:
-                journal.reached(options.step)
-        else:
-            show(actions, journal, report)
+        failed = _carry_out(target, actions, options, report)
     except OperationError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -150,26 +139,46 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _carry_out(
+    target: str, actions: Sequence[Action], options: argparse.Namespace, report: Callable[[Outcome], None]
+) -> str:
+    """Show the actions, or do them. Returns the sentence of the one that failed."""
+    journal = RollbackJournal(options.journal, target)
+    if options.afresh and options.yes:
+        journal.finish()
+    if not options.json:
+        _print_head(target, journal)
+    if not options.yes:
+        show(actions, journal, report)
+        return ""
+    journal.start(options.step)
+    failed = perform(actions, journal, report)
+    if not failed:
+        journal.reached(options.step)
+    return failed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    command = argparse.ArgumentParser(
         prog="python -m easymo_platform rollback",
         description="Take the performance changes back, in the order application, autoscaler, cache, indexes, each "
         "alone or all. Without --yes it only prints what it would do. A run that broke off is continued by the next.",
         epilog="Example: python -m easymo_platform rollback cache --yes",
     )
-    parser.add_argument("step", nargs="?", choices=(*STEPS, WHOLE), default=WHOLE, help="default: all")
-    parser.add_argument("--yes", action="store_true", help="do it")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
+    command.add_argument("step", nargs="?", choices=(*STEPS, WHOLE), default=WHOLE, help="default: all")
+    command.add_argument("--yes", action="store_true", help="do it")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
         "--on", choices=("local", "cluster"), help="default: the `up` of this machine if one runs, else the cluster"
     )
-    parser.add_argument("--namespace", "-n", default="production", help="of the cluster (default: %(default)s)")
-    parser.add_argument(
+    command.add_argument("--namespace", "-n", default="production", help="of the cluster (default: %(default)s)")
+    command.add_argument(
         "--manifests", type=Path, help="autoscalers of before, to apply; default: none, and replicas as they are"
     )
-    parser.add_argument("--afresh", action="store_true", help="forget the run that broke off and begin at the start")
-    parser.add_argument("--journal", type=Path, default=JOURNAL, help="what is done (default: %(default)s)")
-    return parser
+    command.add_argument("--afresh", action="store_true", help="forget the run that broke off and begin at the start")
+    command.add_argument("--journal", type=Path, default=JOURNAL, help="what is done (default: %(default)s)")
+    return command
 
 
 def _print_head(target: str, journal: RollbackJournal) -> None:
