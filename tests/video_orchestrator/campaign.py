@@ -89,7 +89,7 @@ class Campaign:
                     await self._kill_one(processes)
                 live = "select not exists (select from render_jobs where status in ('queued', 'running'))"
                 await until(lambda: database.fetchval(live), within_s=120)
-                await until(self._tidy, within_s=10 * LEASE_S)
+                await until(self._tidy, within_s=120)
             for worker in self._workers:
                 code, errors = await asyncio.to_thread(end, worker)
                 if code != 0 or "Traceback" in errors:

@@ -88,7 +88,7 @@ async def over_at_once(environ: Mapping[str, str], client: httpx.AsyncClient, wo
     return job
 
 
-async def until(true: Callable[[], Awaitable[object]], within_s: float = 30) -> None:
+async def until(true: Callable[[], Awaitable[object]], within_s: float = 120) -> None:
     """Ask again and again until the answer is true; TimeoutError if it is not within the time."""
     async with asyncio.timeout(within_s):
         while not await true():  # noqa: ASYNC110 - what is waited for happens in another process

@@ -59,11 +59,13 @@ async def test_render_survives_the_service_and_the_service_comes_back_to_it(
 async def test_ffmpeg_does_not_outlive_a_killed_worker(
     environ: dict[str, str], root: Path, ffmpeg_that: Callable[[str], str]
 ) -> None:
-    environ |= {"RENDER_LEASE_S": "1"}
-    silent = {"FFMPEG": ffmpeg_that("exec sleep 3457")}  # it would notice a closed pipe only when it writes
+    silent = {
+        "RENDER_LEASE_S": "3",
+        "FFMPEG": ffmpeg_that("exec sleep 3457"),
+    }  # it would notice a closed pipe only when it writes
     async with video_orchestrator(environ) as client:
         job_id = await queued(client, plan())
-        with command("serve", "video-worker", "--port", "0", **environ, **silent) as worker:
+        with command("serve", "video-worker", "--port", "0", **environ | silent) as worker:
             await asyncio.to_thread(address_of, worker)
 
             async def rendering() -> bool:
@@ -72,7 +74,7 @@ async def test_ffmpeg_does_not_outlive_a_killed_worker(
             await until(rendering)
             started = psutil.Process(worker.pid).children()
             worker.kill()
-            assert (await asyncio.to_thread(psutil.wait_procs, started, timeout=10))[1] == []
+            assert (await asyncio.to_thread(psutil.wait_procs, started, timeout=60))[1] == []
         with command("serve", "video-worker", "--port", "0", **environ) as worker:
             await asyncio.to_thread(address_of, worker)
 

@@ -20,7 +20,9 @@ from tests.voice_bridge.client import NUMBER, callback, insert_call, insert_user
 
 Database = "asyncpg.Connection[asyncpg.Record]"
 LIVE_CALLS = "/analytics/live-calls"
-FRESH_WITHIN_S = 0.1
+FRESH_WITHIN_S = 5.0
+"""Half of the shortest ttl of these lists: what is seen within it was dropped, it did not merely end. How soon it is
+seen is measured elsewhere; a busy machine has no say here."""
 
 
 async def live(client: httpx.AsyncClient, path: str = LIVE_CALLS) -> dict[UUID, dict[str, Any]]:
@@ -234,7 +236,7 @@ async def _hit(client: httpx.AsyncClient, path: str) -> httpx.Response:
         answers.append(await client.get(path))
         return answers[-1].headers["x-cache"] == "HIT"
 
-    await until(is_hit, within_s=2)
+    await until(is_hit, within_s=60)
     return answers[-1]
 
 

@@ -117,4 +117,4 @@ async def _until_somebody_waits_for_a_lock(database: Database) -> None:
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() "
         "and pg_stat_clear_snapshot() is not null"
     )
-    await until(lambda: database.fetchval(waiting), within_s=10)
+    await until(lambda: database.fetchval(waiting), within_s=60)

@@ -80,7 +80,7 @@ async def deliver(client: httpx.AsyncClient, *messages: Any, statuses: Any = ())
     return dict(response.json())
 
 
-async def until(true: Callable[[], Awaitable[object]], within_s: float = 10) -> None:
+async def until(true: Callable[[], Awaitable[object]], within_s: float = 60) -> None:
     """Ask again and again until the answer is true; TimeoutError if it is not within the time."""
     async with asyncio.timeout(within_s):
         while not await true():  # noqa: ASYNC110 - what is waited for happens elsewhere

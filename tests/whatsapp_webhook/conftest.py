@@ -30,6 +30,12 @@ async def redis(valkey: Valkey) -> AsyncIterator["Redis"]:
         yield client
 
 
+@pytest.fixture(autouse=True)
+def _redis_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine an answer of Redis may take longer than a limit waits for it: then nobody would be limited."""
+    monkeypatch.setattr("easymo_platform.runtime.limits.TIMEOUT_S", 30.0)
+
+
 @pytest.fixture
 def environ(database: object, redis: object, database_url: str, valkey: Valkey) -> dict[str, str]:
     """The environment of the API and of its workers; agent-core is away."""
