@@ -101,7 +101,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.mark.parametrize("width", [375, 1200])
+@pytest.mark.parametrize("width", [375, 720, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_fits_the_screen_without_a_console_error(
     chromium: str, tmp_path: Path, a_full_report: str, width: int, scheme: str

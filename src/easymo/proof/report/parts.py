@@ -12,7 +12,9 @@ body { max-width: 64rem; } .n { white-space: nowrap; } th.n { white-space: norma
 .kept { color: var(--kept); } .broken { color: var(--broken); } .inconclusive { color: var(--inconclusive); }
 .kept, .broken, .inconclusive, .simulated { font-weight: 600; } code { font-size: .875rem; overflow-wrap: anywhere; }
 .simulated { border: 1px solid; border-radius: .25rem; padding: .1rem .4rem; font-size: .875rem; }
-@media (max-width: 40rem) { td.n { white-space: normal; text-align: right; }
+@media (max-width: 64rem) { table { font-size: .875rem; } th, td { padding: .3rem .25rem; overflow-wrap: anywhere; }
+  .n { white-space: normal; } }
+@media (max-width: 40rem) { table { font-size: 1rem; } td.n { white-space: normal; text-align: right; }
   td:first-child { display: block; } td:first-child::before { content: none; }
   td:first-child .dim { font-weight: 400; } }
 """
