@@ -36,7 +36,8 @@ indexes and each query's P50 are in [advise.json](advise.json). `calls` is the w
 The others were written before it was asked about them, and what it did on each has changed it: on shop, tracking and
 helpdesk the rules on space and HOT, on sensors a loop that gave up too early. bookings came after the last change."""
 # One at full size, to see how long advice takes there; the others so that all of them take eight minutes.
-SCALES, SCALE = {"calls": 1.0}, 0.4
+SCALES, SCALE = {"calls": 1.0}, 0.3
+DEFAULT = ("calls", "shop", "tracking", "bookings")
 RUNS, WITHIN_S, UPDATES = 9, 0.5, 1000
 
 
@@ -225,8 +226,10 @@ def table(name: str, found: dict[str, Any]) -> str:
 def main() -> int:
     names = sorted(file.stem for file in WORKLOADS.glob("*.sql") if not file.name.endswith(".data.sql"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advise", description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"default: {' '.join(names)}")
-    parser.add_argument("--scale", type=float, help="of the data; default: 1, 4.2 million rows, for calls, else 0.4")
+    parser.add_argument(
+        "workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}, or all; default: {', '.join(DEFAULT)}"
+    )
+    parser.add_argument("--scale", type=float, help="of the data; default: 1, 4.2 million rows, for calls, else 0.3")
     parser.add_argument("--postgres-mcp", metavar="PYTHON")
     parser.add_argument("--index-advisor", metavar="FILE", type=Path)
     parser.add_argument("--out", type=Path, help="folder for advise.json, such as evidence/indexes")
@@ -240,7 +243,7 @@ def main() -> int:
         peers["dexter"] = dexter(binary)
     found = {}
     with postgres_15() as url:
-        for name in options.workloads or names:
+        for name in names if options.workloads == ["all"] else options.workloads or DEFAULT:
             scale = options.scale or SCALES.get(name, SCALE)
             found[name] = {"scale": scale} | asyncio.run(compare(Bench(url, name), scale, peers))
             print(table(name, found[name]), flush=True)
