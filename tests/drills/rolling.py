@@ -20,7 +20,7 @@ from easymo_platform.operations.migrate import migrate
 from easymo_platform.operations.serve import SERVICES
 from easymo_platform.sample_data.load import load
 from tests.drills.fleet import Replica, environment, free_ports, running
-from tests.drills.proxy import proxied
+from tests.drills.proxy import Proxy, proxied
 from tests.drills.report import write_evidence
 from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
 
@@ -64,24 +64,12 @@ async def restart_under_load(
     ports = iter(free_ports(PROCESSES * len(services)))
     environ = environment(database_url, redis_url, SHUTDOWN_DELAY_S=str(DELAY_S), DATABASE_POOL_SIZE="6")
     replicas = [Replica(service, next(ports), environ) for service in services for _ in range(PROCESSES)]
-    exit_codes = []
     async with running(replicas), proxied(replicas) as proxy:
         urls = {service: url for service, url in proxy.urls.items() if service in TARGETS}
-        traffic = Traffic(
-            scenario,
-            urls,
-            rate_rps,
-            environment=scenario_environment(scale),
-            stretch_s=stretch_s,
-            timeout_s=timeout_s,
-        )
+        environ = scenario_environment(scale)
+        traffic = Traffic(scenario, urls, rate_rps, environment=environ, stretch_s=stretch_s, timeout_s=timeout_s)
         async with traffic.flowing():
-            started = time.monotonic()
-            for replica in replicas:
-                exit_codes.append(await replica.end())
-                await replica.start()
-                await proxy.until(replica, "UP")
-            seconds = time.monotonic() - started
+            exit_codes, seconds = await _restart(replicas, proxy)
     latency_ms = traffic.latency_ms
     return Result(
         services=dict.fromkeys(services, PROCESSES),
@@ -94,6 +82,17 @@ async def restart_under_load(
         latency_p99_ms=latency_ms and latency_ms.p99,
         seconds=round(seconds, 1),
     )
+
+
+async def _restart(replicas: Sequence[Replica], proxy: Proxy) -> tuple[list[int], float]:
+    """One after the other; their exit codes, and the seconds it took."""
+    exit_codes = []
+    started = time.monotonic()
+    for replica in replicas:
+        exit_codes.append(await replica.end())
+        await replica.start()
+        await proxy.until(replica, "UP")
+    return exit_codes, time.monotonic() - started
 
 
 def main() -> int:
