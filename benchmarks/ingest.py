@@ -212,8 +212,8 @@ def markdown(result: dict[str, Any]) -> str:
         [
             "# Webhook ingest: one service process on one core",
             "",
-            f"Measured {result['when']} by `make bench-ingest`: {result['rounds']} rounds, {result['step_s']:g} s steps, "
-            f"{result['machine']['cores']} cores.",
+            f"Measured {result['when']} by `make bench-ingest`: {result['rounds']} rounds,",
+            f"steps of {result['step_s']:g} s, {result['machine']['cores']} cores.",
             "Postgres waits for its disk at every commit. CPU times are per request.",
             "",
             f"| {' | '.join(head)} |",
