@@ -32,9 +32,9 @@ from tests.whatsapp_webhook.outside import CloudApi
 NUMBERS = 12
 GAP_S = 0.05
 LEASE_S = 2.0
-UNKNOWN_S = 5.0
+UNKNOWN_S = 10.0
 KILLED_AFTER_S = (0.0, 0.6)
-DRAIN_S = 60.0
+DRAIN_S = 180.0
 VICTIMS = {"whatsapp-webhook": 0.5, "whatsapp-worker": 0.5}
 
 
