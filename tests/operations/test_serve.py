@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from easymo.embedded import Postgres
+from easymo.embedded import Postgres, Valkey
 from tests.operations.processes import address_of, command, end
 
 SCHEMA = Path(__file__).parents[2] / "supabase" / "migrations" / "20251101000000_schema.sql"
@@ -39,6 +39,28 @@ async def test_requests_under_way_are_answered_before_the_service_ends(database_
     assert (response.status_code, response.json()["calls"]) == (200, [])
     assert code == 0
     assert "Traceback" not in errors
+
+
+async def test_a_caller_on_this_machine_cannot_say_that_it_is_another(database_url: str, valkey: Valkey) -> None:
+    database = await asyncpg.connect(database_url)
+    await database.execute(SCHEMA.read_text())
+    await database.close()
+    settings = {
+        "SERVICE_JWT_KEYS": "a-key-of-thirty-two-characters-or-more",
+        "AUTH_DISABLED": "",
+        "RATE_LIMIT_STRANGER": "1",
+        "TRUSTED_PROXIES": "",
+    }
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": valkey.url}
+    with command("serve", "voice-bridge", "--port", "0", **servers, **settings) as process:
+        url = await asyncio.to_thread(address_of, process)
+        async with httpx.AsyncClient(base_url=url) as client:
+            addresses = [{"x-forwarded-for": f"10.0.0.{number}"} for number in range(8)]
+            answers = [await client.get("/analytics/live-calls", headers=address) for address in addresses]
+        await asyncio.to_thread(end, process)
+    # The first requests may come before the service has reached Redis, and are then not counted.
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert answers[-1].status_code == 429
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ async def _serve(app: Litestar, listener: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # TRUSTED_PROXIES decides whose X-Forwarded-For counts; uvicorn would believe this machine
         timeout_graceful_shutdown=runtime.settings.shutdown_grace_s,
     )
     server = _Server(config, runtime.draining, runtime.settings.shutdown_delay_s)
