@@ -1,8 +1,12 @@
 """The search for an arm's capacity."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from easymo.load import Tally
+from easymo.load.distribution import distribution
 from easymo.proof import search
 from easymo.proof.acceptance import Capacity
 from easymo.proof.measurement import CapacityStep
@@ -48,6 +52,21 @@ def test_a_step_fails_on_errors_and_on_slow_answers(make_round: MakeRound) -> No
     assert search.judge_step(make_round("none", "capacity"), limits).held
     assert not search.judge_step(make_round("none", "capacity", errors=20), limits).held
     assert not search.judge_step(make_round("none", "capacity", latency_ms=501), limits).held
+
+
+@pytest.mark.parametrize(
+    ("seconds_ms", "held"),
+    [((30, 60, 110), True), ((30, 90, 140), False), ((300, 350, 420), True), ((200, 260, 320), False)],
+)
+def test_a_step_fails_when_a_queue_builds_up_and_not_by_chance(
+    make_round: MakeRound, seconds_ms: tuple[int, ...], held: bool
+) -> None:
+    times = [distribution([second_ms * 1_000_000] * 80) for second_ms in seconds_ms]
+    round_ = make_round("none", "capacity", latency_ms=max(seconds_ms))
+    load = structs.replace(round_.load, timeline=[Tally(80, 0, of_a_second) for of_a_second in times])
+    step = search.judge_step(structs.replace(round_, load=load), Capacity())
+    assert step.held == held
+    assert held or f"grew from {seconds_ms[0]} to {seconds_ms[-1]} ms" in step.why
 
 
 def test_a_step_whose_generator_was_late_does_not_count_as_held(make_round: MakeRound) -> None:
