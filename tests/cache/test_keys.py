@@ -47,6 +47,11 @@ def test_different_arguments_never_share_a_key(a: object, b: object, c: object, 
     assert (TWO(a, b).key == TWO(c, d).key) == (same(a, c) and same(b, d))
 
 
+@pytest.mark.parametrize("constant", [None, True, False])
+def test_a_text_that_looks_like_a_constant_has_a_key_of_its_own(constant: object) -> None:
+    assert ONE(ONE(constant).key.split(":")[1]).key != ONE(constant).key
+
+
 @given(arguments, arguments)
 def test_the_short_way_makes_the_same_keys_as_the_general_one(a: object, b: object) -> None:
     assert ONE(a).key == ONE(a=a).key == f"one:{text_of(a)}:end"

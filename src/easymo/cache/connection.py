@@ -124,9 +124,8 @@ class Connection(Commands):
             wire.give_up(Unavailable("the cache was closed"))
 
     def get(self, name: str) -> Awaitable[Found]:
-        question = self._reading.get(name)
-        if question is not None and self._wire is not None:
-            return self._wire.join(question)
+        if name in self._reading and self._wire is not None:
+            return self._wire.join(self._reading[name])
         return self._ask_get(name)
 
     def _ask_get(self, name: str) -> asyncio.Future[Found]:

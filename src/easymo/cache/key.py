@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from string import Formatter
 from typing import Final
-from urllib.parse import quote
 
 from easymo.cache.errors import StrategyError
 
@@ -36,7 +35,8 @@ def text_of(argument: object) -> str:
 
 
 def _percent_encoded(match: re.Match[str]) -> str:
-    return quote(match.group(), safe="", errors="surrogatepass")
+    # Not urllib's quote, which leaves `~` as it is: "~none" and None would share a key.
+    return "".join(f"%{byte:02X}" for byte in match.group().encode(errors="surrogatepass"))
 
 
 def escape_glob(text: str) -> str:

@@ -24,7 +24,7 @@ from easymo.cache.lease import Job, Leases
 from easymo.cache.near import Entry, Near
 from easymo.cache.refresh import Refreshes
 from easymo.cache.store import Found, Outdated, Store
-from easymo.cache.strategy import Key, seconds
+from easymo.cache.strategy import seconds
 from easymo.cache.tags import Tags
 
 
@@ -57,13 +57,13 @@ class Lookup:
         elif isinstance(error, LateAnswer):
             self._events.timeouts += 1
 
-    async def find(self, key: Key, counters: Counters) -> tuple[Found, bool]:
+    async def find(self, key: str, counters: Counters) -> tuple[Found, bool]:
         """What there is for a key, and whether it was here. An entry may be stale."""
-        entry = self._near.entries.get(key.key)
+        entry = self._near.entries.get(key)
         started = monotonic()
         if entry is not None and started < entry.stale_until:
             return entry, True
-        name = self._names.data + key.key
+        name = self._names.data + key
         try:
             found = await self._store.get(name)
             if not isinstance(found, Entry) or not found.proven:
@@ -116,7 +116,7 @@ class Lookup:
         else:
             counters.redis_hits += 1
 
-    def decode(self, key: Key, entry: Entry, type_: Any) -> Any:
+    def decode(self, key: str, entry: Entry, type_: Any) -> Any:
         entry.visited = True
         if entry.type is type_:
             return entry.value
@@ -126,14 +126,14 @@ class Lookup:
         decode, immutable = form
         value = decode(entry.payload)
         if immutable or (type_ is Any and is_atom(value)):
-            self._near.keep_decoded(key.key, entry, type_, value)
+            self._near.keep_decoded(key, entry, type_, value)
         return value
 
     async def value(self, job: Job, type_: Any) -> Any:
         loaded = await self.fetch(job)
         for attempt in range(2):
             try:
-                return self.decode(job.key, loaded.entry, type_)
+                return self.decode(job.key.key, loaded.entry, type_)
             except msgspec.DecodeError as error:
                 if loaded.outcome != "HIT":
                     raise UnstorableValue(job.key.key, f"it does not fit type={type_!r} ({error})") from error
@@ -144,7 +144,7 @@ class Lookup:
                 loaded = await self.fetch(job, loaded.entry.prefix)
             else:
                 loaded = await self._join(self._alone(job), job)
-        return self.decode(job.key, loaded.entry, type_)
+        return self.decode(job.key.key, loaded.entry, type_)
 
     async def fetch(self, job: Job, unusable: bytes = b"") -> Loaded:
         """A usable value from anywhere; what is stored as `unusable` is loaded anew."""
@@ -155,7 +155,7 @@ class Lookup:
             seen, reachable = unusable, True
             try:
                 if not unusable:
-                    found, near = await self.find(job.key, job.counters)
+                    found, near = await self.find(text, job.counters)
                     if isinstance(found, Entry):
                         return await self._serve(job, found, near)
                     if isinstance(found, Foreign | Outdated):

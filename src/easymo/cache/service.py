@@ -101,12 +101,12 @@ class CacheService:
         self._names = Names(namespace)
         self._events = Events()
         self._plain = Strategy("", key="{key}")
-        plain_counters = Counters()
-        self._strategies: dict[str, tuple[Strategy, Counters]] = {"": (self._plain, plain_counters)}
+        self._plain_counters = Counters()
+        self._strategies: dict[str, tuple[Strategy, Counters]] = {"": (self._plain, self._plain_counters)}
         self._near = Near(near_bytes)
         self._entries = self._near.entries
         flights = Flights(), Flights()
-        self._coherence = Coherence(self._names, self._near, flights, plain_counters)
+        self._coherence = Coherence(self._names, self._near, flights, self._plain_counters)
         timeout_s = self._timeout_s = BUDGET * seconds(timeout)
         self._store: Store = store_for(url, self._coherence, self._events, timeout_s)
         self._coherence.store = self._store
@@ -152,24 +152,31 @@ class CacheService:
             entry.visited = True
             entry.counters.near_hits += 1
             return entry.value
-        wanted = self._key(key)
-        counters = self._counters(wanted.strategy)
+        if isinstance(key, str):
+            text, counters = key, self._plain_counters
+        else:
+            text, counters = key.key, self._counters(key.strategy)
+        if not self._open:
+            raise CacheNotOpen
         if not self._enabled:
             counters.bypasses += 1
             return default
         try:
-            found, near = await self._lookup.find(wanted, counters)
+            found, near = await self._lookup.find(text, counters)
         except Unavailable as error:
             self._lookup.away(error)
             counters.bypasses += 1
             return default
         if isinstance(found, Entry) and monotonic() < found.fresh_until:
             try:
-                value = self._lookup.decode(wanted, found, type)
+                value = self._lookup.decode(text, found, type)
             except msgspec.DecodeError:
                 counters.corrupt += 1
             else:
-                self._lookup.count_hit(found, near, counters)
+                if near:
+                    counters.near_hits += 1
+                else:
+                    counters.redis_hits += 1
                 return value
         counters.misses += 1
         return default
