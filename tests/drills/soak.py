@@ -3,7 +3,9 @@
     python -m tests.drills.soak --seconds 900
 
 The services of `easymo prove` run with cache and indexes on its sample data; the load is the note's, at half of the
-capacity that the accepted proof found (evidence/prove). The first fifth is left out: caches fill, pools open.
+capacity that the accepted proof found (evidence/prove). The first fifth is left out: caches fill, pools open. Before it
+every session is read twice, which puts it into agent-core's near cache: by the load alone, which asks for most of them
+seldom, that would fill for more than an hour, and its memory grow by 14 MiB an hour meanwhile.
 """
 
 import argparse
@@ -14,17 +16,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
+import httpx
 import msgspec
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from easymo.embedded import Postgres, Valkey
 from easymo.proof.evidence import accepted_verdict
+from easymo_platform.agent_core.api import READ
 from easymo_platform.operations.migrate import migrate
+from easymo_platform.runtime.auth import LOAD_TEST, Tokens
 from easymo_platform.sample_data.load import load
-from tests.drills.fleet import Replica, environment, free_ports, running
+from tests.drills.fleet import KEY, Replica, environment, free_ports, running
 from tests.drills.report import write_evidence
 from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
 from tests.drills.trend import BLOCKS, Trend, trend
+from tests.load.services import SESSIONS, session_id
 
 SCALE = "note"
 SERVICES = ("voice-bridge", "whatsapp-webhook", "agent-core")
@@ -65,6 +72,7 @@ async def soak(seconds: float, rate_rps: float) -> Result:
         async with running(list(replicas.values())):
             stretch_s = max(_SHORTEST_STRETCH_S, seconds / BLOCKS)
             urls = {service: replica.url for service, replica in replicas.items()}
+            await read_sessions(urls["agent-core"])
             traffic = Traffic(SCENARIO, urls, rate_rps, environment=scenario_environment(SCALE), stretch_s=stretch_s)
             async with traffic.flowing():
                 series = await watch(replicas, postgres.url, seconds)
@@ -77,28 +85,43 @@ async def soak(seconds: float, rate_rps: float) -> Result:
     )
 
 
+async def read_sessions(url: str) -> None:
+    """Read every session of the sample data twice: what is asked for a second time is kept in the process."""
+    token = Tokens([KEY], LOAD_TEST).sign("agent-core", (READ,), lifetime_s=3600)
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        for age in (*range(SESSIONS), *range(SESSIONS)):
+            (await client.get(f"/sessions/{session_id(age)}")).raise_for_status()
+
+
 async def watch(replicas: Mapping[str, Replica], database_url: str, seconds: float) -> Series:
-    """Memory, descriptors and connections of each service, every second, without the first fifth."""
+    """Memory, near cache, descriptors and connections of each service, every second, without the first fifth."""
     series: Series = {}
-    processes = {service: psutil.Process(replica.pid) for service, replica in replicas.items()}
     connection = await asyncpg.connect(database_url)
     try:
-        started = time.monotonic()
-        while (at := time.monotonic() - started) < seconds:
-            if at >= seconds * _WARM_UP_RATIO:
-                held = dict(await connection.fetch(_CONNECTIONS, SERVICES))
-                for service, process in processes.items():
-                    seen = {
-                        f"{service}: memory (MiB)": process.memory_info().rss / _MIB,
-                        f"{service}: descriptors": process.num_fds(),
-                        f"{service}: connections to Postgres": held.get(service, 0),
-                    }
-                    for name, value in seen.items():
-                        series.setdefault(name, []).append((at, float(value)))
-            await asyncio.sleep(1.0)
+        async with httpx.AsyncClient() as client:
+            started = time.monotonic()
+            while (at := time.monotonic() - started) < seconds:
+                if at >= seconds * _WARM_UP_RATIO:
+                    held = dict(await connection.fetch(_CONNECTIONS, SERVICES))
+                    for service, replica in replicas.items():
+                        seen = await _held(client, replica) | {"connections to Postgres": held.get(service, 0)}
+                        for name, value in seen.items():
+                            series.setdefault(f"{service}: {name}", []).append((at, float(value)))
+                await asyncio.sleep(1.0)
     finally:
         await connection.close()
     return series
+
+
+async def _held(client: httpx.AsyncClient, replica: Replica) -> dict[str, float]:
+    process = psutil.Process(replica.pid)
+    metrics = (await client.get(f"{replica.url}/metrics")).raise_for_status().text
+    families = {family.name: family for family in text_string_to_metric_families(metrics)}
+    return {
+        "memory (MiB)": process.memory_info().rss / _MIB,
+        "near cache (MiB)": families["easymo_cache_near_bytes"].samples[0].value / _MIB,
+        "descriptors": process.num_fds(),
+    }
 
 
 def _latencies(traffic: Traffic, stretch_s: float) -> Series:

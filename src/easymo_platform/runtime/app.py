@@ -25,6 +25,8 @@ from easymo_platform.runtime.operational import OPERATIONAL_ROUTES
 from easymo_platform.runtime.settings import Settings
 from easymo_platform.runtime.statements import read_statements
 
+_MIB = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -49,7 +51,8 @@ class Runtime:
         metrics = Metrics(service, settings.release)
         statements = read_statements(queries)
         database = Database(settings.database_url, settings.database_pool_size, service, statements, metrics)
-        cache = CacheService(settings.redis_url if settings.redis_enabled else "null://")
+        redis_url = settings.redis_url if settings.redis_enabled else "null://"
+        cache = CacheService(redis_url, near_bytes=int(settings.cache_near_mb * _MIB))
         if not settings.redis_enabled:
             cache.disable()
         metrics.registry.register(CacheCollector(cache, {"service": service}))

@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str = "redis://127.0.0.1:6379"
     redis_enabled: bool = True
     """``false``: no connection to Redis is attempted and every endpoint works without the cache."""
+    cache_near_mb: float = 64.0
+    """MiB of cached values that this process keeps itself, as the cache estimates them; 0: it asks Redis each time."""
     database_pool_size: int = 8
     """Connections of this process. Over all replicas they must fit Postgres' ``max_connections``."""
     log_level: str = "info"
@@ -61,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 problems.append(problem)
         if self.database_pool_size < 1:
             problems.append("DATABASE_POOL_SIZE must be at least 1: without a connection no request can be answered.")
+        if not self.cache_near_mb >= 0:
+            problems.append("CACHE_NEAR_MB must be 0 or more: it is the memory for cached values, in MiB.")
         if not self.request_limit_s > 0:
             problems.append("REQUEST_LIMIT_S must be greater than 0: every request would be refused.")
         if self.log_level not in ("debug", "info", "warning", "error"):
