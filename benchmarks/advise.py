@@ -1,33 +1,31 @@
 """Ours beside the peers, by workload: the same data, the same literal queries, each set of indexes built and timed.
 
-`python -m benchmarks.advise --postgres-mcp PYTHON --index-advisor FILE.sql --out evidence/indexes`
+`python -m benchmarks.advise --postgres-mcp PYTHON --index-advisor FILE.sql --dexter PROGRAM --out evidence/indexes`
 
 Each file `workloads/NAME.sql` has its data in `NAME.data.sql`. All on Debian's PostgreSQL 15 with hypopg, which the
 peers need. `--postgres-mcp` is the Python of an environment that has postgres-mcp, `--index-advisor` the file
-index_advisor--0.2.0.sql of its release; a peer that is not given, or not found, is named in the result. dexter is run
-when it is on the path.
+index_advisor--0.2.0.sql of its release, `--dexter` a program; a peer that is not given is named in the result.
 """
 
 import argparse
 import asyncio
 import json
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import asyncpg
 from tests.indexes.servers import postgres_15
 
+from benchmarks.advise_peers import Peer, dexter, index_advisor, postgres_mcp
 from easymo.indexes.advise import advise
 from easymo.indexes.explain import timing
-from easymo.indexes.hotqueries import read_hot_queries
+from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 
 WORKLOADS = Path(__file__).parent / "workloads"
 ABOUT = """The weighted time of all queries of a workload (calls a minute times P50), the size of the indexes advised,
@@ -38,7 +36,25 @@ helpdesk the rules on space and HOT, on sensors a loop that gave up too early. b
 # One at full size, to see how long advice takes there; the others so that all of them take eight minutes.
 SCALES, SCALE = {"calls": 1.0}, 0.3
 DEFAULT = ("calls", "shop", "tracking", "bookings")
-RUNS, WITHIN_S, UPDATES = 9, 0.5, 1000
+ROUNDS, RUNS, WITHIN_S, UPDATES = 7, 5, 0.2, 1000
+
+
+@dataclass
+class Tried:
+    """A set of indexes, built in a database of its own, and the P50 of each query in each round."""
+
+    who: str
+    database: str
+    statements: list[str]
+    size_mb: float
+    build_s: float
+    advice_s: float | None = None
+    taken_ms: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def p50_ms(self) -> dict[str, float]:
+        """By query, the median over the rounds."""
+        return {query: round(median(taken), 4) for query, taken in self.taken_ms.items()}
 
 
 class Bench:
@@ -46,6 +62,7 @@ class Bench:
 
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name
+        self.copies: list[str] = []
         self.statements = read_hot_queries([WORKLOADS / f"{name}.sql"])
         self.queries = [statement for statement in self.statements if statement.is_select]
 
@@ -77,11 +94,12 @@ class Bench:
         await connection.execute(sql)
         await connection.close()
 
-    async def measure(self, statements: list[str]) -> dict[str, Any]:
-        """Build a set on a copy: time, size, ms of each query, weighted sum, share of HOT updates."""
-        await self.execute("postgres", "drop database if exists tried")
-        await self.execute("postgres", f"create database tried template {self.name}")
-        connection = await asyncpg.connect(self.database("tried"), statement_cache_size=0)
+    async def build(self, who: str, statements: list[str]) -> "Tried":
+        """Build a set of indexes on a copy of its own."""
+        database = f"{self.name}_{len(self.copies)}"
+        self.copies.append(database)
+        await self.execute("postgres", f"create database {database} template {self.name}")
+        connection = await asyncpg.connect(self.database(database), statement_cache_size=0)
         started = time.perf_counter()
         before = await self._size(connection)
         for statement in statements:
@@ -89,20 +107,43 @@ class Bench:
         build_s = time.perf_counter() - started
         size = await self._size(connection) - before
         await connection.execute("vacuum analyze")
-        times = {}
-        for query in self.queries:
-            await connection.execute(f"deallocate all; prepare easymo_hot_query as {query.text}")
-            times[query.name] = (await timing(connection, [()], runs=RUNS, within_s=WITHIN_S)).p50_ms
+        await connection.close()
+        return Tried(who, database, statements, round(size / 1e6, 1), round(build_s, 1))
+
+    async def time(self, sets: Sequence["Tried"], rounds: int) -> None:
+        """Time all queries with one set after the other, again and again: what the machine does meanwhile hits all."""
+        for number in range(rounds):
+            for tried in (*sets[number % len(sets) :], *sets[: number % len(sets)]):
+                connection = await asyncpg.connect(self.database(tried.database), statement_cache_size=0)
+                for query in self.queries:
+                    await connection.execute(f"deallocate all; prepare easymo_hot_query as {query.text}")
+                    taken = await timing(connection, [()], runs=RUNS, within_s=WITHIN_S)
+                    tried.taken_ms.setdefault(query.name, []).append(taken.p50_ms)
+                await connection.close()
+
+    def total_ms(self, tried: "Tried") -> float:
+        """The weighted time of all queries a minute."""
+        return sum(query.calls_per_minute * tried.p50_ms[query.name] for query in self.queries)
+
+    async def result(self, tried: "Tried") -> dict[str, Any]:
+        """What is written of a set. Its HOT updates are counted now, since they change the copy."""
+        connection = await asyncpg.connect(self.database(tried.database), statement_cache_size=0)
         hot = await self._hot_ratio(connection)
         await connection.close()
         return {
-            "indexes": statements,
-            "size_mb": round(size / 1e6, 1),
-            "build_s": round(build_s, 1),
-            "total_ms_per_minute": round(sum(query.calls_per_minute * times[query.name] for query in self.queries)),
+            "indexes": tried.statements,
+            "advice_s": tried.advice_s,
+            "size_mb": tried.size_mb,
+            "build_s": tried.build_s,
+            "total_ms_per_minute": round(self.total_ms(tried)),
             "hot_ratio": round(hot, 3),
-            "p50_ms": times,
+            "p50_ms": tried.p50_ms,
         }
+
+    async def drop(self) -> None:
+        """Remove the database and its copies."""
+        for database in (*self.copies, self.name):
+            await self.execute("postgres", f"drop database {database} with (force)")
 
     async def _size(self, connection: Any) -> int:
         return int(
@@ -126,85 +167,56 @@ class Bench:
         return hot / all_updates
 
 
-async def ours(bench: Bench, _: dict[str, float], budget_bytes: int | None = None) -> list[str]:
-    advice = await advise(bench.work, bench.statements, budget_bytes=budget_bytes, scratch_url=bench.url)
-    for index in advice.indexes:
-        for ended in index.ends_hot_for:
-            print(f"  {index.name} ends HOT for {ended.statement}: {index.gain_ms_per_minute:,.0f} gained", flush=True)
-    return [index.statement for index in advice.indexes]
+def easymo(scratch_url: str, budget_bytes: int | None = None) -> Peer:
+    """Ourselves, with copies on the same server."""
 
-
-def index_advisor(file: Path) -> Callable[[Bench, dict[str, float]], Any]:
-    """Supabase's function, asked for each query; what it says for any of them is built."""
-
-    async def run(bench: Bench, _: dict[str, float]) -> list[str]:
-        connection = await asyncpg.connect(bench.work, statement_cache_size=0)
-        await connection.execute(file.read_text())
-        found: dict[str, None] = {}
-        for query in bench.queries:
-            for row in await connection.fetch("select index_statements from index_advisor($1)", query.text):
-                found |= dict.fromkeys(row[0] or ())
-        await connection.close()
-        return list(found)
+    async def run(url: str, queries: Sequence[HotQuery], _: dict[str, float]) -> list[str]:
+        advice = await advise(url, queries, budget_bytes=budget_bytes, scratch_url=scratch_url)
+        for index in advice.indexes:
+            for ended in index.ends_hot_for:
+                print(
+                    f"  {index.name} ends HOT for {ended.statement}: {index.gain_ms_per_minute:,.0f} gained", flush=True
+                )
+        return [index.statement for index in advice.indexes]
 
     return run
 
 
-def postgres_mcp(python: str) -> Callable[[Bench, dict[str, float]], Any]:
-    async def run(bench: Bench, before_ms: dict[str, float]) -> list[str]:
-        workload = [
-            {"query": q.text, "calls": q.calls_per_minute, "avg_exec_time": before_ms[q.name]} for q in bench.queries
-        ]
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(workload, file)
-            file.flush()
-            command = [python, str(WORKLOADS.parent / "peer_postgres_mcp.py"), bench.work, file.name]
-            return await asyncio.to_thread(_lines, command)
-
-    return run
-
-
-def dexter(binary: str) -> Callable[[Bench, dict[str, float]], Any]:
-    async def run(bench: Bench, _: dict[str, float]) -> list[str]:
-        found: dict[str, None] = {}
-        for query in bench.queries:
-            lines = await asyncio.to_thread(_lines, [binary, bench.work, "-s", query.text])
-            found |= dict.fromkeys(line.partition("CREATE INDEX")[2] for line in lines if "CREATE INDEX" in line)
-        return [f"CREATE INDEX{statement}" for statement in found]
-
-    return run
-
-
-def _lines(command: list[str]) -> list[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-500:])
-    return [line for line in done.stdout.splitlines() if line.strip()]
-
-
-async def tried(bench: Bench, peer: Any, before_ms: dict[str, float]) -> dict[str, Any]:
-    """Ask one for advice and measure it; what a peer says when it fails is its result."""
+async def asked(bench: Bench, who: str, peer: Peer, before_ms: dict[str, float]) -> Tried | str:
+    """Ask one for advice and build it; what it says when it fails is its result."""
     started = time.perf_counter()
+    # Only we read the statements that write.
+    statements = bench.statements if who.startswith("easymo") else bench.queries
     try:
-        statements = await peer(bench, before_ms)
-        advice_s = time.perf_counter() - started
-        return {"advice_s": round(advice_s, 1)} | await bench.measure(statements)
+        advised = await peer(bench.work, statements, before_ms)
+        advice_s = round(time.perf_counter() - started, 1)
+        tried = await bench.build(who, advised)
     except (RuntimeError, asyncpg.PostgresError, OSError) as error:
-        return {"failed": str(error)}
+        return str(error)
+    tried.advice_s = advice_s
+    return tried
 
 
-async def compare(bench: Bench, scale: float, peers: dict[str, Any]) -> dict[str, Any]:
+async def compare(bench: Bench, scale: float, peers: dict[str, Peer]) -> dict[str, Any]:
+    """Everybody's advice on one workload, timed in turn."""
     rows = await bench.fill(scale)
     print(f"{bench.name}: {rows:,} rows, {len(bench.queries)} queries", flush=True)
-    results: dict[str, Any] = {"none": await bench.measure([])}
-    for name, peer in peers.items():
-        results[name] = await tried(bench, peer, results["none"]["p50_ms"])
-    rivals = [row for name, row in results.items() if name not in ("none", "easymo") and "failed" not in row]
-    best = min(rivals, key=lambda row: row["total_ms_per_minute"], default=None)
-    if best and best["size_mb"] < results["easymo"]["size_mb"]:
-        budget = int(best["size_mb"] * 1e6)
-        results[f"easymo, {best['size_mb']} MB at most"] = await tried(bench, partial(ours, budget_bytes=budget), {})
-    await bench.execute("postgres", f"drop database {bench.name} with (force)")
+    none = await bench.build("none", [])
+    await bench.time([none], 1)
+    answers = {who: await asked(bench, who, peer, none.p50_ms) for who, peer in peers.items()}
+    sets = [answer for answer in answers.values() if isinstance(answer, Tried)]
+    await bench.time(sets, 1)
+    best = min((tried for tried in sets if tried.who != "easymo"), key=bench.total_ms, default=None)
+    ours = next(tried for tried in sets if tried.who == "easymo")
+    if best and best.size_mb < ours.size_mb:
+        who = f"easymo, {best.size_mb} MB at most"
+        answer = answers[who] = await asked(bench, who, easymo(bench.url, int(best.size_mb * 1e6)), none.p50_ms)
+        sets += [answer] if isinstance(answer, Tried) else []
+    await bench.time(sets, ROUNDS)
+    results = {"none": await bench.result(none)}
+    for who, found in answers.items():
+        results[who] = await bench.result(found) if isinstance(found, Tried) else {"failed": found}
+    await bench.drop()
     return {"rows": rows, "results": results}
 
 
@@ -218,7 +230,7 @@ def table(name: str, found: dict[str, Any]) -> str:
         else:
             lines.append(
                 f"| {who} | {row['total_ms_per_minute']:,} | {row['size_mb']} | {row['hot_ratio']:.0%} "
-                f"| {len(row['indexes'])} | {row.get('advice_s', '')} |"
+                f"| {len(row['indexes'])} | {row['advice_s'] or ''} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -232,20 +244,22 @@ def main() -> int:
     parser.add_argument("--scale", type=float, help="of the data; default: 1, 4.2 million rows, for calls, else 0.3")
     parser.add_argument("--postgres-mcp", metavar="PYTHON")
     parser.add_argument("--index-advisor", metavar="FILE", type=Path)
+    parser.add_argument("--dexter", metavar="PROGRAM")
     parser.add_argument("--out", type=Path, help="folder for advise.json, such as evidence/indexes")
     options = parser.parse_args()
-    peers: dict[str, Any] = {"easymo": ours}
+    peers: dict[str, Peer] = {}
     if options.index_advisor:
         peers["supabase index_advisor"] = index_advisor(options.index_advisor)
     if options.postgres_mcp:
         peers["postgres-mcp"] = postgres_mcp(options.postgres_mcp)
-    if binary := shutil.which("dexter"):
-        peers["dexter"] = dexter(binary)
+    if options.dexter:
+        peers["dexter"] = dexter(options.dexter)
     found = {}
     with postgres_15() as url:
         for name in names if options.workloads == ["all"] else options.workloads or DEFAULT:
             scale = options.scale or SCALES.get(name, SCALE)
-            found[name] = {"scale": scale} | asyncio.run(compare(Bench(url, name), scale, peers))
+            everybody = {"easymo": easymo(url)} | peers
+            found[name] = {"scale": scale} | asyncio.run(compare(Bench(url, name), scale, everybody))
             print(table(name, found[name]), flush=True)
     missing = {"supabase index_advisor", "postgres-mcp", "dexter"} - peers.keys()
     document = {"not_run": sorted(missing), "workloads": found}
