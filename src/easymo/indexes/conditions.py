@@ -78,17 +78,17 @@ def conditions(expression: Node) -> Iterator[Condition]:
     yield from _comparison(expression, kind)
 
 
-def alternatives(expression: Node) -> list[Node]:
-    """The arms of every OR that a WHERE clause holds at its top."""
+def alternatives(expression: Node) -> list[list[Node]]:
+    """The arms of each OR that a WHERE clause holds at its top."""
     kind = expression.WhichOneof("node")
     if kind != "bool_expr":
         return []
     arguments = list(expression.bool_expr.args)
     match enum_name(expression.bool_expr, "boolop"):
         case "OR_EXPR":
-            return arguments
+            return [arguments]
         case "AND_EXPR":
-            return [arm for argument in arguments for arm in alternatives(argument)]
+            return [arms for argument in arguments for arms in alternatives(argument)]
     return []
 
 

@@ -80,11 +80,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 def candidates(query: HotQuery, catalogue: Catalogue) -> set[Candidate]:
     """Candidates for one query on the tables of the catalogue."""
+    return {candidate for asked in _asked(query, catalogue) for candidate in asked.candidates()}
+
+
+def together(query: HotQuery, catalogue: Catalogue) -> set[tuple[Candidate, ...]]:
+    """Groups of candidates for one query of which each is useless without the others."""
+    return {group for asked in _asked(query, catalogue) for group in asked.together()}
+
+
+def _asked(query: HotQuery, catalogue: Catalogue) -> list["_Asked"]:
     names = {alias: table for alias, table in relations(query.statement).items() if table in catalogue}
-    found: set[Candidate] = set()
-    for table in set(names.values()):
-        found |= set(_Asked(query, table, names, catalogue).candidates())
-    return found
+    return [_Asked(query, table, names, catalogue) for table in sorted(set(names.values()))]
 
 
 class _Asked:
@@ -101,7 +107,8 @@ class _Asked:
         self._joined = _unique(_quoted(c.column) for c in asked if c.operator is Operator.JOIN)
         self._bounds = _unique(_quoted(c.column) for c in asked if c.operator is Operator.RANGE)
         self._bounds += _unique(f"{_quoted(c.column)} text_pattern_ops" for c in asked if _has_prefix(c))
-        self._arms = [c for clause in where for arm in alternatives(clause) for c in conditions(arm)]
+        self._ors = [arms for clause in where for arms in alternatives(clause)]
+        self._arms = [c for arms in self._ors for arm in arms for c in conditions(arm)]
         self._expressions = list(self._compared_expressions(where))
         self._contained = _unique(key for c in asked for key in _gin_keys(c.operator, _quoted(c.column)))
         self._contained += _unique(key for text, op in self._expressions for key in _gin_keys(op, text))
@@ -134,6 +141,18 @@ class _Asked:
         for condition in self._arms:
             if self._mine(condition.relation, condition.column) and condition.pins:
                 yield from self._shapes([_quoted(condition.column)], "")
+
+    def together(self) -> Iterator[tuple[Candidate, ...]]:
+        """For each OR an index for every arm: without one of them the others are of no use."""
+        for arms in self._ors:
+            keys = [next(iter(self._keys_of(arm)), "") for arm in arms]
+            if all(keys) and len(set(keys)) > 1:
+                yield tuple(Candidate(self._table, (key,)) for key in _unique(keys))
+
+    def _keys_of(self, arm: Node) -> list[str]:
+        asked = [c for c in conditions(arm) if self._mine(c.relation, c.column)]
+        pinned = self._ordered(c for c in asked if c.pins and c.operator is not Operator.JOIN)
+        return pinned + _unique(_quoted(c.column) for c in asked if c.operator is Operator.RANGE)
 
     def _key_lists(self) -> Iterator[list[str]]:
         equal = _unique(text for text, operator in self._expressions if operator is Operator.EQUAL) + self._equal

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from easymo.indexes.advise.bench import Bench, Measured
-from easymo.indexes.advise.candidates import Candidate, candidates
+from easymo.indexes.advise.candidates import Candidate, candidates, together
 from easymo.indexes.advise.model import Model
 from easymo.indexes.advise.selection import Gain, Selection
 from easymo.indexes.advise.workload import Query, Work
@@ -84,7 +84,10 @@ class Search:
         self._say(f"timing {len(self._queries)} queries as they are")
         self.before = await self._bench.measure()
         pool = {c for query in self._queries for c in candidates(query.hot, self._work.catalogue)}
-        pool -= {c for c in pool if any(_is_there(c, index) for index in self._work.observed)}
+        there = {c for c in pool if any(_is_there(c, index) for index in self._work.observed)}
+        pool -= there
+        groups = {g for query in self._queries for g in together(query.hot, self._work.catalogue)}
+        groups = {tuple(c for c in group if c not in there) for group in groups}
         self._say(f"building {len(pool)} candidates on a small copy")
         await self._model.build(pool)
         bare = await self._model.costs((), self._queries)
@@ -92,7 +95,7 @@ class Search:
         scale = 1 / (self._ratios[0] * self._ratios[1])
         prices = self._work.prices
         selection = Selection(self._model, self._queries, prices, ms_per_cost, scale, self._budget)
-        await selection.run(pool)
+        await selection.run(pool, [group for group in groups if len(group) > 1])
         return selection
 
     async def measure(self, selection: Selection, *, without_skip_scans: bool) -> None:

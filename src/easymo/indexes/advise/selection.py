@@ -9,6 +9,9 @@ from easymo.indexes.advise.model import Model
 from easymo.indexes.advise.pricing import Prices
 from easymo.indexes.advise.workload import Query
 
+Step = tuple[Candidate, ...]
+"""What is chosen at once: one candidate, or a group of which each is useless without the others."""
+
 # Of two candidates with nearly the same gain the smaller one is chosen.
 _NEARLY = 0.97
 # A gain below this share of what the workload still costs is no reason for an index.
@@ -38,26 +41,32 @@ class Selection:
         self._costs: dict[str, float] = {}
         self._bare: dict[str, float] = {}
 
-    async def run(self, pool: Collection[Candidate]) -> None:
-        """Choose from the pool what costs least besides its size: nothing included, no HOT update ended.
+    async def run(self, pool: Collection[Candidate], groups: Collection[Step] = ()) -> None:
+        """Choose from pool and groups what costs least besides its size: nothing included, no HOT update ended.
 
         Whether more than that is worth its price, the planner's cost cannot tell: see `ranked`, and measure.
         """
         self._costs = self._bare = await self._model.costs((), self._queries)
-        waiting = {}
+        waiting: dict[Step, float] = {}
         for candidate in [candidate for candidate in pool if candidate in self._model.size_bytes]:
-            gain, costs = await self._gain(candidate)
+            gain, costs = await self._gain((candidate,))
             for name, cost in costs.items():
                 if cost < _BETTER * self._costs[name]:
                     self._alone[name].append((cost, candidate))
-            if not candidate.include and not self._prices.ends_hot_for(candidate.definition):
-                waiting[candidate] = gain
+            if self._is_cheap(candidate):
+                waiting[candidate,] = gain
+        for group in groups:
+            if all(candidate in self._model.size_bytes and self._is_cheap(candidate) for candidate in group):
+                waiting[group], _ = await self._gain(group)
         while best := await self._best(waiting):
-            candidate, costs = best
-            self.chosen.append(candidate)
+            step, costs = best
+            self.chosen += [candidate for candidate in step if candidate not in self.chosen]
             self._costs = self._costs | costs
-            del waiting[candidate]
-            await self._drop_idle()
+            del waiting[step]
+            await self._drop_idle(step)
+
+    def _is_cheap(self, candidate: Candidate) -> bool:
+        return not candidate.include and not self._prices.ends_hot_for(candidate.definition)
 
     def ranked(self, query: str) -> list[Candidate]:
         """The candidates that lower the cost of a query alone, the best first, of equal ones the smallest."""
@@ -82,32 +91,35 @@ class Selection:
         """Estimated real size."""
         return sum(self._model.size_bytes[candidate] for candidate in candidates) * self._scale
 
-    async def _best(self, waiting: dict[Candidate, float]) -> tuple[Candidate, dict[str, float]] | None:
-        """The candidate with the largest net gain. `waiting` holds what each gained at most when last asked."""
-        fresh: dict[Candidate, dict[str, float]] = {}
+    async def _best(self, waiting: dict[Step, float]) -> tuple[Step, dict[str, float]] | None:
+        """The step with the largest net gain. `waiting` holds what each gained at most when last asked."""
+        fresh: dict[Step, dict[str, float]] = {}
         least = _WORTH * self.total_ms()
         while True:
-            open_ = [c for c, gain in waiting.items() if gain > least and self._fits(c)]
+            open_ = [step for step, gain in waiting.items() if gain > least and self._fits(step)]
             if not open_:
                 return None
-            top = max(open_, key=lambda c: (waiting[c], c.name))
-            near = [c for c in open_ if waiting[c] >= _NEARLY * waiting[top]]
-            stale = [top] if top not in fresh else [c for c in near if c not in fresh]
+            top = max(open_, key=lambda step: (waiting[step], _names(step)))
+            near = [step for step in open_ if waiting[step] >= _NEARLY * waiting[top]]
+            stale = [top] if top not in fresh else [step for step in near if step not in fresh]
             if not stale:
-                chosen = min(near, key=lambda c: (self._model.size_bytes[c], c.name))
-                return chosen, fresh[chosen]
-            for candidate in stale:
-                waiting[candidate], fresh[candidate] = await self._gain(candidate)
+                best = min(near, key=lambda step: (self.bytes_of(step), _names(step)))
+                return best, fresh[best]
+            for step in stale:
+                waiting[step], fresh[step] = await self._gain(step)
 
-    async def _gain(self, candidate: Candidate) -> tuple[float, dict[str, float]]:
-        touched = [query for query in self._queries if candidate.table in query.tables]
-        costs = await self._model.costs([*self.chosen, candidate], touched)
+    async def _gain(self, step: Step) -> tuple[float, dict[str, float]]:
+        more = [candidate for candidate in step if candidate not in self.chosen]
+        tables = {candidate.table for candidate in more}
+        touched = [query for query in self._queries if tables & query.tables]
+        costs = await self._model.costs([*self.chosen, *more], touched)
         gain = sum(self._weights[name] * (self._costs[name] - cost) for name, cost in costs.items())
-        return gain - self._price(candidate, self.chosen), costs
+        price = sum(self._price(candidate, [*self.chosen, *more[:place]]) for place, candidate in enumerate(more))
+        return gain - price, costs
 
-    async def _drop_idle(self) -> None:
+    async def _drop_idle(self, newest: Step) -> None:
         """Take out what a later choice has made worth less than its price."""
-        for candidate in self.chosen[:-1]:
+        for candidate in [candidate for candidate in self.chosen if candidate not in newest]:
             rest = [other for other in self.chosen if other is not candidate]
             touched = [query for query in self._queries if candidate.table in query.tables]
             costs = await self._model.costs(rest, touched)
@@ -119,8 +131,12 @@ class Selection:
         others = [other.definition for other in chosen]
         return self._prices.of(candidate.definition, others, self._model.entries_ratio[candidate])
 
-    def _fits(self, candidate: Candidate) -> bool:
-        return self._budget is None or self.bytes_of([*self.chosen, candidate]) <= self._budget
+    def _fits(self, step: Step) -> bool:
+        return self._budget is None or self.bytes_of({*self.chosen, *step}) <= self._budget
+
+
+def _names(step: Step) -> list[str]:
+    return [candidate.name for candidate in step]
 
 
 class Gain(msgspec.Struct, frozen=True):

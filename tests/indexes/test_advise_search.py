@@ -1,0 +1,95 @@
+"""What one candidate at a time, or the planner's cost, does not tell, advise finds together and by measuring."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from easymo.embedded import Postgres
+from easymo.indexes.advise import Advice, advise
+from easymo.indexes.advise.candidates import Candidate, Column, together
+from easymo.indexes.advise.search import Search
+from easymo.indexes.hotqueries import HotQuery, read_hot_queries
+
+COLUMNS = {
+    "moves": {"id": Column(), "source": Column(-0.5), "target": Column(-0.5), "state": Column(3), "at": Column()},
+    "places": {"id": Column(), "town": Column(500)},
+}
+TABLE = """
+create table {table} (id bigint primary key, place integer, amount numeric, note text);
+insert into {table} select i, i * 7919 % 50, i % 1000, repeat('x', 200) from generate_series(1, 60000) i;
+"""
+# Most is left of `most`, then of `sister`, which the index for `most` serves as well; `other` is on another table.
+WORKLOAD = """
+-- name: most
+-- calls_per_minute: 600
+select sum(amount) from sales where place = :place;
+-- name: sister
+-- calls_per_minute: 20
+select avg(amount) from sales where place = :place;
+-- name: other
+-- calls_per_minute: 15
+select sum(amount) from parcels where place = :place;
+"""
+
+
+async def advised(sql: str, database_url: str, postgres: Postgres, folder: Path) -> Advice:
+    file = folder / "workload.sql"
+    file.write_text(sql)
+    return await advise(database_url, read_hot_queries([file]), scratch_url=postgres.url)
+
+
+async def test_a_query_that_is_helped_meanwhile_does_not_end_the_search_for_the_others(
+    connection: asyncpg.Connection,
+    database_url: str,
+    postgres: Postgres,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+    original = Search._try
+
+    async def watched(search: Search, candidate: Candidate) -> None:
+        tried.append(candidate.statement.split(" on ")[1])
+        await original(search, candidate)
+
+    monkeypatch.setattr(Search, "_try", watched)
+    for table in ("sales", "parcels"):
+        await connection.execute(TABLE.format(table=table))
+    await connection.execute("vacuum analyze")
+    advice = await advised(WORKLOAD, database_url, postgres, tmp_path)
+    assert "sales (place) include (amount)" in {index.statement.split(" on ")[1] for index in advice.indexes}
+    assert tried == ["sales (place) include (amount)", "parcels (place) include (amount)"]
+
+
+async def test_an_or_of_two_columns_gets_an_index_for_each(
+    connection: asyncpg.Connection, database_url: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    await connection.execute(
+        "create table moves (id bigint primary key, source integer, target integer, at integer);"
+        "insert into moves select i, i * 7919 % 9973, i * 31 % 9973, i from generate_series(1, 60000) i;"
+    )
+    await connection.execute("vacuum analyze moves")
+    either = "-- name: either\n-- calls_per_minute: 60\nselect id from moves where source = 5 or target = 5;"
+    advice = await advised(either, database_url, postgres, tmp_path)
+    assert {index.statement.split(" on ")[1] for index in advice.indexes} == {"moves (source)", "moves (target)"}
+
+
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        ("source = 1 or target = 1", ["source", "target"]),
+        ("state = 'open' and (source = $1 or target = $1)", ["source", "target"]),
+        ("source = 1 and state = 'open' or at > $1", ["source", "at"]),
+        ("source = 1 or source = 2", None),
+        ("source = 1 or id + target = 2", None),
+        ("source = 1 or p.town = 'Huye'", None),
+        ("source = 1 and target = 1", None),
+    ],
+)
+def test_an_or_wants_indexes_together_where_each_arm_can_use_one_of_the_same_table(
+    where: str, keys: list[str] | None
+) -> None:
+    sql = f"select m.id from moves m join places p on p.id = m.target where {where}"
+    groups = together(HotQuery("q", sql.replace("source", "m.source"), Path("q.sql"), 1), COLUMNS)
+    assert [[candidate.keys[0] for candidate in group] for group in groups] == ([keys] if keys else [])
