@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from easymo.embedded import MissingBinariesError, Postgres, Valkey
+from easymo.embedded import DatabaseServer, MissingBinariesError, Valkey
+from tests.indexes.servers import server_to_test
 
 LeftBehind = Callable[[int], list[str]]
 
@@ -47,8 +48,8 @@ def left_behind() -> LeftBehind:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with missing_wheels_skip(), Postgres() as server:
+def postgres() -> Iterator[DatabaseServer]:
+    with missing_wheels_skip(), server_to_test() as server:
         yield server
 
 
@@ -59,7 +60,7 @@ def valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
-async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+async def database_url(postgres: DatabaseServer) -> AsyncIterator[str]:
     """Address of a fresh, empty database that only this test uses."""
     name = f"test_{uuid.uuid4().hex}"
     admin = await asyncpg.connect(postgres.url)

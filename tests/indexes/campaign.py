@@ -20,8 +20,8 @@ from typing import Any
 
 import asyncpg
 
-from easymo.embedded import Postgres
 from easymo.indexes import Declared, apply, difference, read_declared, rollback, snapshot
+from tests.indexes.servers import server_to_test
 
 TABLES = """
 create table orders (id bigint primary key, customer int, status text, total numeric, created_at timestamptz);
@@ -62,7 +62,7 @@ def campaign(kills: int, seed: int, folder: Path) -> dict[str, Any]:
     file.write_text(INDEXES)
     declared = read_declared(file)
     rounds = []
-    with Postgres() as server:
+    with server_to_test() as server:
         asyncio.run(execute(server.url, TABLES))
         duration = whole_run(server.url, declared, journal)
         for number in range(kills):

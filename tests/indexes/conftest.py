@@ -1,5 +1,7 @@
 """A small table of orders, and SQL files that declare indexes on it."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -66,6 +68,22 @@ async def leave_invalid(connection: asyncpg.Connection, writer: asyncpg.Connecti
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await connection.execute(statement)
         await connection.execute("reset lock_timeout")
+
+
+def version_of(connection: asyncpg.Connection) -> int:
+    """14 for PostgreSQL 14.23."""
+    return int(connection.get_server_version().major)
+
+
+async def until_counted(connection: asyncpg.Connection, question: str) -> None:
+    """Wait until the counters of Postgres answer the question with yes; before 15 it cannot be told to hurry."""
+    deadline = time.monotonic() + 30
+    while not await connection.fetchval(question):
+        assert time.monotonic() < deadline, f"never counted: {question}"
+        if version_of(connection) >= 15:
+            await connection.execute("select pg_stat_force_next_flush()")
+        else:
+            await asyncio.sleep(0.05)
 
 
 async def indexes_of(connection: asyncpg.Connection) -> dict[str, bool]:

@@ -1,4 +1,7 @@
-"""Servers of Debian that only tests want, PostgreSQL 15 and PgBouncer: a missing one fails in CI, else it is a skip."""
+"""Servers that only tests want: Debian's PostgreSQL 15 and PgBouncer, and a PostgreSQL of any version.
+
+A missing one fails in CI, else it is a skip.
+"""
 
 import os
 import shutil
@@ -7,14 +10,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from easymo.embedded import DatabaseServer, Postgres, database_server
+
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+GIVEN = "EASYMO_TEST_POSTGRES"
 _READY_WITHIN_S = 20
 
 
@@ -31,11 +38,36 @@ def program(path: str | None, package: str) -> str:
 @contextmanager
 def postgres_15() -> Iterator[str]:
     """Address of a throw-away PostgreSQL 15 with an empty database `postgres`."""
-    initdb = program(str(POSTGRES_15 / "initdb"), "postgresql-15")
+    program(str(POSTGRES_15 / "initdb"), "postgresql-15")
+    with postgres_in(POSTGRES_15) as url:
+        yield url
+
+
+@contextmanager
+def server_to_test() -> Iterator[DatabaseServer]:
+    """The embedded PostgreSQL, or the one whose programs are in the directory that EASYMO_TEST_POSTGRES names."""
+    if GIVEN in os.environ:
+        with postgres_in(Path(os.environ[GIVEN])) as url, database_server(url) as server:
+            yield server
+    else:
+        with Postgres() as server:
+            yield server
+
+
+@contextmanager
+def postgres_in(programs: Path) -> Iterator[str]:
+    """Address of a throw-away server, of whatever version the programs in that directory are."""
+    with cluster(programs) as serve, serve(signal.SIGQUIT) as url:
+        yield url
+
+
+@contextmanager
+def cluster(programs: Path) -> Iterator[Callable[[signal.Signals], AbstractContextManager[str]]]:
+    """A throw-away data directory; what it yields serves it, one time after the other, and ends with the signal."""
     with _folder() as folder:
-        _run([initdb, "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
-        with _postgres_on(folder) as url:
-            yield url
+        data = str(folder / "data")
+        _run([str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"])
+        yield partial(_postgres_on, folder, programs)
 
 
 @contextmanager
@@ -67,18 +99,18 @@ def standby_of(primary_url: str) -> Iterator[str]:
     with _folder() as folder:
         where = ["-d", primary_url, "-D", str(folder / "data")]
         _run([copy, *where, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
-        with _postgres_on(folder) as url:
+        with _postgres_on(folder, POSTGRES_15, signal.SIGQUIT) as url:
             yield url
 
 
 @contextmanager
-def _postgres_on(folder: Path) -> Iterator[str]:
+def _postgres_on(folder: Path, programs: Path, stop: signal.Signals) -> Iterator[str]:
     """Serve the cluster in `folder`/data on a socket in `folder`."""
     data = folder / "data"
-    command = [str(POSTGRES_15 / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", "fsync=off"]
+    command = [str(programs / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", "fsync=off"]
     command += ["-c", f"unix_socket_directories={folder}", "-c", "max_parallel_workers_per_gather=0"]
     command += ["-c", "shared_preload_libraries=pg_stat_statements", "-c", "shared_buffers=256MB"]
-    with _serving(command, folder / ".s.PGSQL.5432", signal.SIGQUIT):
+    with _serving(command, folder / ".s.PGSQL.5432", stop):
         _wait_until_ready(data / "postmaster.pid")
         yield f"postgresql://postgres@/postgres?host={folder}&port=5432"
 
@@ -130,7 +162,7 @@ def _wait_until_ready(pid_file: Path) -> None:
     """Postgres accepts connections before it serves them; the eighth line of its pid file says when it does."""
     deadline = time.monotonic() + _READY_WITHIN_S
     while pid_file.read_text().splitlines()[7:8] not in (["ready   "], ["ready"]):
-        assert time.monotonic() < deadline, f"PostgreSQL 15 was not ready after {_READY_WITHIN_S} s"
+        assert time.monotonic() < deadline, f"Postgres was not ready after {_READY_WITHIN_S} s"
 
 
 def _accepts(unix_socket: Path) -> bool:

@@ -18,7 +18,7 @@ from easymo.indexes.errors import (
     LockError,
 )
 from easymo.indexes.plan import Action
-from tests.indexes.conftest import Declare, indexes_of, leave_invalid
+from tests.indexes.conftest import Declare, indexes_of, leave_invalid, version_of
 
 BY_CUSTOMER = "create index concurrently by_customer on orders (customer, created_at)"
 BY_TOTAL = "create index concurrently by_total on orders (total) where status in ('new', 'paid')"
@@ -243,6 +243,45 @@ async def test_build_is_not_cut_off_by_the_statement_timeout_of_the_database(
     name = await connection.fetchval("select current_database()")
     await connection.execute(f"alter database {name} set statement_timeout = '1ms'")
     await apply(database_url, declare(BY_CUSTOMER))
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_build_is_not_cut_off_by_the_transaction_timeout_that_17_brought(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    if version_of(connection) < 17:
+        pytest.skip("transaction_timeout came with PostgreSQL 17")
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set transaction_timeout = '500ms'")
+    age = "select now() - xact_start < interval '1 s' from pg_stat_activity where pid = $1"
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        run = asyncio.create_task(apply(database_url, declare(BY_CUSTOMER), lock_timeout=LONG))
+        pid = await building(connection, run)
+        while await connection.fetchval(age, pid):
+            assert not run.done()
+    await run
+    assert await indexes_of(connection) == {"by_customer": True}
+
+
+async def test_wait_for_the_next_attempt_is_not_cut_off_by_the_idle_session_timeout(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set idle_session_timeout = '100ms'")
+    retry, waits = Retry(first_delay=timedelta(milliseconds=500)), asyncio.Event()
+
+    def report(progress: Progress) -> None:
+        if progress.event == "wait":
+            waits.set()
+
+    async with writer.transaction():
+        await writer.execute("update orders set total = 0 where id = 1")
+        run = asyncio.create_task(
+            apply(database_url, declare(BY_CUSTOMER), lock_timeout=SHORT, retry=retry, report=report)
+        )
+        await waits.wait()
+    await run
     assert await indexes_of(connection) == {"by_customer": True}
 
 

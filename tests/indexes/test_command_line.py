@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import asyncpg
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from easymo.cli.main import app
-from tests.indexes.conftest import indexes_of
+from tests.indexes.conftest import indexes_of, version_of
 
 CONCURRENT = "create index concurrently by_total on orders (total);"
 WARNED = "create index concurrently by_total on orders (total) where status = 'new';"
@@ -85,6 +86,8 @@ async def test_plan_prints_json_and_fails_on_a_refused_step(
     code, printed = await indexes_command("plan", str(file), "--database-url", database_url)
     assert code == 1
     assert "REFUSED by_total on orders" in printed
+    assert re.search(r"^Scans since 20\d\d-", printed, re.MULTILINE)
+    assert ("Unknown when the last one was: PostgreSQL" in printed) is (version_of(connection) < 16)
 
 
 async def test_database_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ async def test_unused_is_said_when_the_replicas_were_asked_and_only_of_what_none
 
         asked = await plan(primary, declared, replicas=[replica])
         assert asked.usage.unknown_because == ""
+        assert asked.usage.last_scan_unknown_because == "PostgreSQL 15 does not keep it, 16 does"
         assert {name: remark for name, remark in remarks(asked).items() if remark} == {"by_total": "unused"}
         assert {state.index: state.scans for state in asked.indexes}["by_customer"] == 1
 

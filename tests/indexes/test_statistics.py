@@ -1,19 +1,25 @@
-"""The copy plans with what the server knows, or says what it uses instead; a skip scan of 18 is no use to 15."""
+"""The copy plans with what the server knows, or says what it uses instead; a skip scan of 18 is no use to an older one.
 
+The older one is Debian's 15, or the server of EASYMO_TEST_POSTGRES.
+"""
+
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from easymo.embedded import Postgres
+from easymo.embedded import DatabaseServer, Postgres
 from easymo.indexes.advise import Advice, advise
 from easymo.indexes.advise.candidates import Candidate
 from easymo.indexes.hotqueries import HotQuery
 from easymo.indexes.scratch import copy_tables
 from easymo.indexes.tables import find_tables
-from tests.indexes.servers import postgres_15
+from tests.indexes.conftest import version_of
+from tests.indexes.servers import GIVEN, postgres_15
 
 KNOWN = """
 select attname, null_frac, avg_width, n_distinct, most_common_vals::text, most_common_freqs, histogram_bounds::text,
@@ -39,29 +45,53 @@ SKIPPED = Candidate("orders", ("status", "total"))
 
 
 @pytest.fixture(scope="module")
-def fifteen() -> Iterator[str]:
-    with postgres_15() as url:
-        yield url
+def older_url(postgres: DatabaseServer) -> Iterator[str]:
+    if GIVEN in os.environ:
+        yield postgres.url
+    else:
+        with postgres_15() as url:
+            yield url
+
+
+@pytest.fixture(scope="module")
+def newer_url(postgres: DatabaseServer) -> Iterator[str]:
+    if GIVEN in os.environ:
+        with Postgres() as server:
+            yield server.url
+    else:
+        yield postgres.url
 
 
 @pytest.fixture
-async def older(fifteen: str) -> AsyncIterator[asyncpg.Connection]:
-    """A fresh database on PostgreSQL 15."""
+async def older(older_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A fresh database on a server before 18."""
+    async with fresh_database(older_url) as connection:
+        if version_of(connection) >= 18:
+            pytest.skip("EASYMO_TEST_POSTGRES names an 18, and this is about an older server beside it")
+        yield connection
+
+
+@pytest.fixture
+async def newer(newer_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A fresh database on 18."""
+    async with fresh_database(newer_url) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str) -> AsyncIterator[asyncpg.Connection]:
     name = f"test_{time.monotonic_ns()}"
-    admin = await asyncpg.connect(fifteen)
+    admin = await asyncpg.connect(server_url)
     await admin.execute(f"create database {name}")
-    connection = await asyncpg.connect(fifteen.replace("/postgres?", f"/{name}?"))
+    connection = await asyncpg.connect(address(server_url, name))
     yield connection
     await connection.close()
     await admin.execute(f"drop database {name}")
     await admin.close()
 
 
-@pytest.fixture
-async def newer(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
+def address(server_url: str, database: str) -> str:
+    return server_url.replace("/postgres?", f"/{database}?")
 
 
 async def test_copy_on_18_knows_what_the_server_knows_and_not_what_its_own_rows_say(
@@ -101,34 +131,35 @@ async def advised(database: asyncpg.Connection, url: str, scratch_url: str) -> A
     await database.execute(ORDERS)
     await database.execute("vacuum analyze orders")
     name = await database.fetchval("select current_database()")
-    return await advise(url.replace("/postgres?", f"/{name}?"), [BY_TOTAL], scratch_url=scratch_url)
+    return await advise(address(url, name), [BY_TOTAL], scratch_url=scratch_url)
 
 
 async def test_index_that_only_a_skip_scan_uses_is_dropped_for_a_server_that_has_none(
-    older: asyncpg.Connection, fifteen: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    older: asyncpg.Connection, older_url: str, newer_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("easymo.indexes.advise.search.candidates", lambda *_: {SKIPPED})
-    advice = await advised(older, fifteen, postgres.url)
+    advice = await advised(older, older_url, newer_url)
     assert advice.indexes == []
     assert advice.dropped == {
         SKIPPED.statement: "only a skip scan used it, which the database's version cannot do",
     }
     notes = " ".join(advice.notes)
-    assert "Measured on PostgreSQL 18, while the database is 15: plans may differ" in notes
+    assert f"Measured on PostgreSQL 18, while the database is {version_of(older)}: plans may differ" in notes
     assert "Planned with the server's own statistics" in notes
 
 
 async def test_index_that_only_a_skip_scan_uses_is_advised_for_18(
-    newer: asyncpg.Connection, database_url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    newer: asyncpg.Connection, newer_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("easymo.indexes.advise.search.candidates", lambda *_: {SKIPPED})
-    advice = await advised(newer, database_url, postgres.url)
+    advice = await advised(newer, newer_url, newer_url)
     assert [index.statement for index in advice.indexes] == [SKIPPED.statement]
 
 
 async def test_advice_from_an_older_scratch_server_says_whose_statistics_it_used(
-    newer: asyncpg.Connection, database_url: str, fifteen: str
+    older: asyncpg.Connection, newer: asyncpg.Connection, older_url: str, newer_url: str
 ) -> None:
-    advice = await advised(newer, database_url, fifteen)
+    advice = await advised(newer, newer_url, older_url)
     assert [index.statement.split(" on ")[1] for index in advice.indexes] == ["orders (total)"]
-    assert any("ANALYZE counted on the copy: PostgreSQL 15 cannot be given" in note for note in advice.notes)
+    said = f"ANALYZE counted on the copy: PostgreSQL {version_of(older)} cannot be given"
+    assert any(said in note for note in advice.notes)

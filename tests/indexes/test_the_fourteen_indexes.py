@@ -1,5 +1,9 @@
-"""The fourteen indexes of the note on the ci data: all valid, each chosen for a hot query, on PostgreSQL 18 and 15."""
+"""The fourteen indexes of the note on the ci data: all valid, each chosen for a hot query, on PostgreSQL 18 and 15.
 
+Or on the one that EASYMO_TEST_POSTGRES names.
+"""
+
+import os
 import shutil
 from collections.abc import AsyncIterator
 
@@ -13,7 +17,7 @@ from easymo.indexes.hotqueries import read_hot_queries
 from easymo.indexes.verify import Verified, verify
 from easymo_platform.operations.migrate import MIGRATIONS, migrate
 from easymo_platform.sample_data.load import load
-from tests.indexes.servers import postgres_15
+from tests.indexes.servers import GIVEN, postgres_15, server_to_test
 from tests.repo.test_hot_queries_are_frozen import FROZEN
 
 pytestmark = pytest.mark.slow
@@ -27,9 +31,12 @@ class Shop:
         self.url, self.before, self.verified = url, before, verified
 
 
-@async_fixture(scope="module", loop_scope="module", params=["18", "15"])
+SERVERS = {"given": server_to_test} if GIVEN in os.environ else {"18": Postgres, "15": postgres_15}
+
+
+@async_fixture(scope="module", loop_scope="module", params=SERVERS)
 async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    with Postgres() if request.param == "18" else postgres_15() as server:
+    with SERVERS[request.param]() as server:
         url = server if isinstance(server, str) else server.url
         folder = tmp_path_factory.mktemp("baseline")
         for file in MIGRATIONS.glob("*.sql"):

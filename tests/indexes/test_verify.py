@@ -16,7 +16,7 @@ from easymo.indexes.scratch import copy_tables, hidden
 from easymo.indexes.statements import compare, read_counters, read_snapshot, write_snapshot
 from easymo.indexes.tables import find_tables
 from easymo.indexes.verify import Verified, verify
-from tests.indexes.conftest import Declare, leave_invalid
+from tests.indexes.conftest import Declare, leave_invalid, until_counted
 
 BY_CUSTOMER = "create index concurrently by_customer on orders (customer, created_at)"
 BY_STATUS = "create index concurrently by_status on orders (created_at) where status = 'new'"
@@ -116,8 +116,7 @@ async def test_share_of_hot_updates_is_what_postgres_counts(
 ) -> None:
     await connection.execute("update orders set total = 1 where id = 7")
     await connection.execute("update orders set id = -8 where id = 8")
-    await connection.execute("select pg_stat_force_next_flush()")
-    await connection.fetch("select 1")
+    await until_counted(connection, "select n_tup_upd = 2 from pg_stat_user_tables")
     (index,) = (await verify(database_url, declare(BY_CUSTOMER), measure=False)).indexes
     counted = await connection.fetchrow("select n_tup_hot_upd as hot, n_tup_upd as all from pg_stat_user_tables")
     assert counted is not None

@@ -19,8 +19,8 @@ from typing import Any
 
 import asyncpg
 
-from easymo.embedded import Postgres
 from easymo.indexes import Declared, apply, read_declared, rollback
+from tests.indexes.servers import server_to_test
 
 CONNECTIONS = 16
 TABLES = """
@@ -114,7 +114,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table")
     parser.add_argument("--out", type=Path, help="folder for writes.json, such as evidence/indexes")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Postgres() as server:
+    with tempfile.TemporaryDirectory() as folder, server_to_test() as server:
         file = Path(folder) / "indexes.sql"
         file.write_text(INDEXES)
         result = asyncio.run(measure(server.url, read_declared(file), options.rate, options.rows, quiet_s=5))

@@ -29,12 +29,14 @@ def print_plan(planned: "Plan") -> None:
         last = index.last_scan.strftime("%Y-%m-%d") if index.last_scan else ""
         table.add_row(index.index, index.table, f"{index.size_bytes / 1e6:.1f}", str(index.scans), last, index.remark)
     console.print(table)
-    since = (
-        f"Scans since {planned.usage.since:%Y-%m-%d %H:%M}." if planned.usage.since else "Scans since the first start."
-    )
-    unsure = f" No index is called unused: {planned.usage.unknown_because}." if planned.usage.unknown_because else ""
+    usage = planned.usage
+    said = f"Scans since {usage.since:%Y-%m-%d %H:%M}."
+    if usage.last_scan_unknown_because:
+        said += f" Unknown when the last one was: {usage.last_scan_unknown_because}."
+    if usage.unknown_because:
+        said += f" No index is called unused: {usage.unknown_because}."
     free = "unknown from here" if planned.free_bytes is None else f"{planned.free_bytes / 1e9:.1f} GB"
-    console.print(f"{since}{unsure} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
+    console.print(f"{said} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
     for blocker in planned.blocked_by:
         console.print(f"A build would wait for {blocker}", markup=False, soft_wrap=True)
     console.print(f"digest {planned.digest}")

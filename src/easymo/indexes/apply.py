@@ -52,9 +52,9 @@ async def apply(
     the digest of a plan that must still hold. `journal` is a file that covers the moment between a build and its mark.
     `report` hears of steps, `watch` of the progress within one.
 
-    Raises ConnectError, PoolerError, AnotherRunError, MovedError, DiskError, DeclarationError, DifferentIndexError
-    (without `replace`), LockError and BuildError, all of them IndexesError. Finished indexes stay after an error;
-    applying again does the rest.
+    Raises ConnectError, VersionError, PoolerError, AnotherRunError, MovedError, DiskError, DeclarationError,
+    DifferentIndexError (without `replace`), LockError and BuildError, all of them IndexesError. Finished indexes stay
+    after an error; applying again does the rest.
     """
     async with only_run(database_url, lock_timeout) as connection:
         book = await open_journal(journal, connection)

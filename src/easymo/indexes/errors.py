@@ -44,6 +44,17 @@ class ConnectError(IndexesError):
         self.reason = reason
 
 
+class VersionError(IndexesError):
+    """The server is older than what we know of."""
+
+    def __init__(self, version: int, oldest: int) -> None:
+        super().__init__(
+            f"The server is PostgreSQL {version}, and easymo indexes reads the catalogue and counters of {oldest} and "
+            "newer, so that no index was touched. Upgrade the server first: its version is no longer maintained."
+        )
+        self.version, self.oldest = version, oldest
+
+
 class PoolerError(IndexesError):
     """The address leads to a pooler that shares sessions, where no setting, lock or concurrent build is safe."""
 

@@ -91,7 +91,7 @@ async def plan(
 ) -> Plan:
     """Compare what is declared with what is there; nothing is changed.
 
-    `replicas` are addresses of all its streaming replicas, whose scans count too. Raises ConnectError.
+    `replicas` are addresses of all its streaming replicas, whose scans count too. Raises ConnectError and VersionError.
     """
     async with reader(database_url) as connection:
         book = await open_journal(journal, connection)

@@ -11,13 +11,15 @@ from easymo.indexes.conditions import columns_in, predicate_conditions
 from easymo.indexes.definitions import Definition, statement_on
 from easymo.indexes.observed import Connection, quote
 from easymo.indexes.parser import SyntaxFault, parse
+from easymo.indexes.state import COUNTED_SINCE
 from easymo.indexes.tables import CopiedTable
 
-_WRITTEN = """
+_WRITTEN = f"""
 select n_tup_ins as inserts, n_tup_upd as updates, n_tup_del as deletes, n_tup_hot_upd as hot_updates,
-  extract(epoch from now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 as seconds
-from pg_stat_all_tables t, pg_stat_database d where t.relid = $1 and d.datname = current_database()
+  extract(epoch from now() - ({COUNTED_SINCE}))::float8 as seconds
+from pg_stat_all_tables where relid = $1
 """
+_BRIN_KEEPS_HOT_SINCE = 16
 _NAME = re.compile(r"\w+")
 _ROWS, _ROUNDS = 20_000, 3
 _PRICED, _COPY = "easymo_priced", "easymo_priced_rows"
@@ -50,6 +52,11 @@ def columns_of(definition: Definition) -> set[str]:
     named = {column for key in definition.keys for column in _columns_of_key(key.text)}
     included = {name.strip('"') for name in definition.include}
     return named | included | {condition.column for condition in predicate_conditions(definition.predicate)}
+
+
+def ends_hot(definition: Definition, major_version: int) -> bool:
+    """Whether an update of a column of the index is not HOT in this version of Postgres."""
+    return definition.method != "brin" or major_version < _BRIN_KEEPS_HOT_SINCE
 
 
 def _columns_of_key(text: str) -> set[str]:

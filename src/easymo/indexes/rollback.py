@@ -43,8 +43,8 @@ async def rollback(
     """Drop, last one first, what `apply` built: marked indexes, and what a broken-off apply left.
 
     An index that `apply` replaced is built again. One that somebody else made stays, whatever its name. Raises
-    ConnectError, PoolerError, AnotherRunError, LockError and BuildError; what was dropped before stays dropped, and
-    rolling back again does the rest.
+    ConnectError, VersionError, PoolerError, AnotherRunError, LockError and BuildError; what was dropped before stays
+    dropped, and rolling back again does the rest.
     """
     async with only_run(database_url, lock_timeout) as connection:
         book = await open_journal(journal, connection)
@@ -57,7 +57,7 @@ async def rollback(
 async def rollback_preview(
     database_url: str, declared: Sequence[Declared], *, journal: Path | None = None
 ) -> list[RolledBack]:
-    """What `rollback` would drop and keep; nothing is changed. Raises ConnectError, PoolerError, AnotherRunError."""
+    """What `rollback` would drop and keep; nothing is changed. Raises what `only_run` does."""
     async with only_run(database_url, LOCK_TIMEOUT) as connection:
         book = await open_journal(journal, connection)
         looks = [(index.name, await _Removal(connection, book, index).look()) for index in reversed(declared)]

@@ -9,16 +9,23 @@ from datetime import timedelta
 import asyncpg
 import msgspec
 
-from easymo.indexes.errors import AnotherRunError, ConnectError, LockError
+from easymo.indexes.errors import AnotherRunError, ConnectError, LockError, VersionError
 from easymo.indexes.observed import Connection, quote
 from easymo.indexes.pooler import refuse_pooler
 from easymo.indexes.progress import Tell
 
 LOCK_TIMEOUT = timedelta(seconds=2)
+OLDEST_VERSION = 14
 
 # A backend whose client was killed sees it after the interval below; until then it holds the lock of its run.
 _PATIENCE_S, _POLL_S = 3.0, 0.1
 _CLIENT_CHECK = "set client_connection_check_interval = '500ms'"
+
+# Those that this version has: the last one came with 17.
+_NO_LIMITS = """
+select set_config(name, '0', false) from pg_settings
+where name in ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
+"""
 
 # Advisory locks belong to a database; the number only has to be ours.
 _RUN_LOCK = int.from_bytes(b"easymoix")
@@ -52,8 +59,8 @@ class Retry(msgspec.Struct, frozen=True):
 async def only_run(database_url: str, lock_timeout: timedelta) -> AsyncIterator[Connection]:
     """A connection in autocommit whose lock waits end after `lock_timeout`.
 
-    Raises ConnectError, PoolerError, and AnotherRunError while another one is open; one that was killed a moment ago
-    is waited for.
+    Raises ConnectError, VersionError, PoolerError, and AnotherRunError while another one is open; one that was killed a
+    moment ago is waited for.
     """
     connection = await _connect(database_url)
     try:
@@ -72,7 +79,7 @@ async def only_run(database_url: str, lock_timeout: timedelta) -> AsyncIterator[
 
 @asynccontextmanager
 async def reader(database_url: str) -> AsyncIterator[Connection]:
-    """A connection for looking only. Raises ConnectError."""
+    """A connection for looking only. Raises ConnectError and VersionError."""
     connection = await _connect(database_url)
     try:
         yield connection
@@ -83,18 +90,23 @@ async def reader(database_url: str) -> AsyncIterator[Connection]:
 async def _connect(database_url: str) -> Connection:
     try:
         # No settings here: a pooler would refuse them before it could be recognised.
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             database_url, statement_cache_size=0, server_settings={"application_name": "easymo indexes"}
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise ConnectError(str(error)) from error
+    version = connection.get_server_version().major
+    if version < OLDEST_VERSION:
+        await connection.close()
+        raise VersionError(version, OLDEST_VERSION)
+    return connection
 
 
 async def _prepare(connection: Connection, lock_timeout: timedelta) -> None:
     # A build that a limit of the role cuts off leaves an invalid index.
     await connection.execute("set statement_timeout = 0")
+    await connection.execute(_NO_LIMITS)
     await connection.execute(f"set lock_timeout = {lock_timeout // timedelta(milliseconds=1)}")
-    await connection.execute("set idle_in_transaction_session_timeout = 0")
     with suppress(asyncpg.InvalidParameterValueError):  # the server's system has no way to see it
         await connection.execute(_CLIENT_CHECK)
 

@@ -14,22 +14,29 @@ from easymo.indexes.session import reader
 
 # pg_stat_user_indexes calls its columns relname and indexrelname.
 _SCANS = "select schemaname, indexrelname, idx_scan, {last} as last_scan from pg_stat_user_indexes"
-_SINCE = "select stats_reset from pg_stat_database where datname = current_database()"
+# From 15 on a database has a time of its own only once somebody has reset it; until then it counts since the server
+# does, which forgets its counters in a crash, not in a restart.
+COUNTED_SINCE = """
+select coalesce(d.stats_reset, least(a.stats_reset, w.stats_reset))
+from pg_stat_database d, pg_stat_archiver a, pg_stat_bgwriter w where d.datname = current_database()
+"""
 # One that catches up is a replica, too; and who may not see the state must not take it for none.
 _STANDBYS = "select count(*) from pg_stat_replication where state is distinct from 'backup'"
-_LAST_SCAN_SINCE_VERSION = 16
+_LAST_SCAN_SINCE = 16
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Scans of every index on all servers asked, since `since` (None: since the server has counted).
+    """Scans of every index on all servers asked, since `since`.
 
-    `unknown_because` is empty when a scan count of 0 means that nobody uses the index.
+    `unknown_because` is empty when a scan count of 0 means that nobody uses the index; `last_scan_unknown_because` is
+    empty when Postgres keeps the time of the last one.
     """
 
     scans: dict[str, int]
     last_scan: dict[str, datetime]
-    since: datetime | None
+    since: datetime
     unknown_because: str
+    last_scan_unknown_because: str
 
 
 class IndexState(msgspec.Struct, frozen=True):
@@ -69,7 +76,16 @@ async def usage(connection: Connection, replicas: Sequence[str]) -> Usage:
             continue
         scans = {name: count + more.get(name, 0) for name, count in scans.items()}
         last_scan |= {name: max(at, last_scan.get(name, at)) for name, at in later.items()}
-    return Usage(scans, last_scan, await connection.fetchval(_SINCE), unknown)
+    version = connection.get_server_version().major
+    return Usage(
+        scans=scans,
+        last_scan=last_scan,
+        since=await connection.fetchval(COUNTED_SINCE),
+        unknown_because=unknown,
+        last_scan_unknown_because=""
+        if version >= _LAST_SCAN_SINCE
+        else f"PostgreSQL {version} does not keep it, {_LAST_SCAN_SINCE} does",
+    )
 
 
 def index_states(observed: Iterable[Observed], declared: Mapping[str, Definition], counted: Usage) -> list[IndexState]:
@@ -122,7 +138,7 @@ def _equal(one: Definition, other: Definition) -> bool:
 
 
 async def _counts(connection: Connection) -> tuple[dict[str, int], dict[str, datetime]]:
-    has_last = connection.get_server_version().major >= _LAST_SCAN_SINCE_VERSION
+    has_last = connection.get_server_version().major >= _LAST_SCAN_SINCE
     rows = await connection.fetch(_SCANS.format(last="last_idx_scan" if has_last else "null::timestamptz"))
     names = [f"{row['schemaname']}.{row['indexrelname']}" for row in rows]
     scans = {name: row["idx_scan"] or 0 for name, row in zip(names, rows, strict=True)}

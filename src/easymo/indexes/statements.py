@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from easymo.indexes.errors import CountersError
+from easymo.indexes.observed import Connection
 from easymo.indexes.session import reader
 
 _COUNTERS = """
@@ -18,6 +19,11 @@ group by queryid
 VIEW = """
 select quote_ident(n.nspname) || '.pg_stat_statements'
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'
+"""
+# 1.9 came with PostgreSQL 14; pg_upgrade leaves the extension as it was.
+_OUTDATED = """
+select extversion from pg_extension
+where extname = 'pg_stat_statements' and string_to_array(extversion, '.')::int[] < '{1,9}'
 """
 _TEXT_LENGTH = 200
 
@@ -53,12 +59,23 @@ class Observed(msgspec.Struct, frozen=True):
     buffers_after: float | None
 
 
+async def counters_view(connection: Connection) -> str:
+    """The view pg_stat_statements, with its schema. Raises CountersError where it is missing, or from before 14."""
+    view = await connection.fetchval(VIEW)
+    if view is None:
+        raise CountersError("pg_stat_statements is not installed in this database: CREATE EXTENSION pg_stat_statements")
+    if outdated := await connection.fetchval(_OUTDATED):
+        raise CountersError(
+            f"the extension pg_stat_statements is still at version {outdated}, from before PostgreSQL 14: ALTER "
+            "EXTENSION pg_stat_statements UPDATE"
+        )
+    return str(view)
+
+
 async def read_counters(database_url: str) -> Counters:
-    """The counters now. Raises ConnectError, and CountersError where the extension is missing."""
+    """The counters now. Raises ConnectError, and CountersError as `counters_view` does."""
     async with reader(database_url) as connection:
-        view = await connection.fetchval(VIEW)
-        if view is None:
-            raise CountersError("pg_stat_statements is not installed: CREATE EXTENSION pg_stat_statements")
+        view = await counters_view(connection)
         try:
             rows = await connection.fetch(_COUNTERS.format(view=view))
             began = await connection.fetchval(f"select stats_reset from {view}_info")

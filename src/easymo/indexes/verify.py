@@ -1,19 +1,20 @@
 """Whether declared indexes are there, what the hot queries make of them, and what they cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import asyncpg
 import msgspec
 
 from easymo.indexes.declared import Declared
+from easymo.indexes.definitions import Definition
 from easymo.indexes.errors import DifferentIndexError, IndexesError
 from easymo.indexes.explain import Explained, Timing, Values, call, explain, prepare, timing
 from easymo.indexes.hotqueries import HotQuery, relations, updated_columns
 from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.plan import Action, Step, plan_index
-from easymo.indexes.price import columns_of, write_us_per_row, written
+from easymo.indexes.price import columns_of, ends_hot, write_us_per_row, written
 from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, hidden, scratch_databases
 from easymo.indexes.session import reader
 from easymo.indexes.state import usage
@@ -36,7 +37,7 @@ class VerifiedIndex(msgspec.Struct):
     """A declared index: what became of it, whom it serves, and its price.
 
     `state` is ok, missing, invalid, different or refused. `hot_ratio` is the share of updates of its table that were
-    HOT (None without updates); `ends_hot_for` are hot queries that update a column of it.
+    HOT (None without updates); `ends_hot_for` are hot queries whose updates it keeps from being HOT.
     """
 
     index: str
@@ -97,7 +98,7 @@ async def verify(
     """Look at every declared index, explain and run every SELECT of the hot queries, and measure on a scratch copy.
 
     Statements run in a read-only transaction of at most 30 s; those that lock rows are only explained. Without
-    `scratch_url` an embedded server holds the copy. Raises ConnectError and ScratchError.
+    `scratch_url` an embedded server holds the copy. Raises ConnectError, VersionError and ScratchError.
     """
     async with reader(database_url) as connection:
         indexes = [await _look(connection, index) for index in declared]
@@ -106,8 +107,7 @@ async def verify(
         explained = [await _explain(connection, query) for query in selects]
         updated = updated_columns(queries)
         for index, wanted in zip(indexes, declared, strict=True):
-            by = {q.name for c in columns_of(wanted.definition) for q in updated.get((index.table, c), [])}
-            index.ends_hot_for = sorted(by)
+            index.ends_hot_for = _ended_hot(wanted.definition, updated, connection.get_server_version().major)
         copied = None
         if measure and queries:
             names = {name for query in selects for name in relations(query.statement).values()}
@@ -176,6 +176,15 @@ async def _explain(connection: Connection, query: HotQuery) -> VerifiedQuery:
         buffers=plans[0].buffers,
         cost=plans[0].cost,
     )
+
+
+def _ended_hot(
+    definition: Definition, updated: Mapping[tuple[str, str], Sequence[HotQuery]], version: int
+) -> list[str]:
+    if not ends_hot(definition, version):
+        return []
+    columns = columns_of(definition)
+    return sorted({query.name for column in columns for query in updated.get((definition.table, column), ())})
 
 
 def _together(plans: Sequence[Explained]) -> tuple[str, ...]:

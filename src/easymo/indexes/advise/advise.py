@@ -34,7 +34,7 @@ async def advise(
 
     `budget_bytes` bounds the size of all of them. `scratch_url` names a server for the copies, best of the database's
     own version; without it an embedded PostgreSQL 18 holds them. `say` hears what is being done. Raises ConnectError,
-    CountersError, AdviceError and ScratchError.
+    VersionError, CountersError, AdviceError and ScratchError.
     """
     started, say = time.perf_counter(), say or (lambda line: None)
     async with reader(database_url) as source, scratch_databases(scratch_url, 2) as (full, small):

@@ -14,8 +14,8 @@ from easymo.indexes.hotqueries import HotQuery, relations, table_conditions, upd
 from easymo.indexes.observed import Connection, Observed, indexes_on
 from easymo.indexes.parameters import example_values, preparable
 from easymo.indexes.parser import SyntaxFault, of_kind, parse
-from easymo.indexes.price import written
-from easymo.indexes.statements import VIEW
+from easymo.indexes.price import ends_hot, written
+from easymo.indexes.statements import counters_view
 from easymo.indexes.tables import CopiedTable, find_tables
 
 _TOP = 100
@@ -74,16 +74,17 @@ async def read_work(source: Connection, statements: Sequence[HotQuery]) -> Work:
         raise AdviceError("no statement of the workload reads a table of this database")
     queries = [query for query in queries if query.tables & {table.name for table in tables}]
     observed = await indexes_on(source, [table.oid for table in tables])
-    there = {table.name: [i.placed for i in observed if i.table == table.name] for table in tables}
+    # One that does not end HOT holds no entry for a row, either: writes do not pay for it.
+    version = source.get_server_version().major
+    paid_for = [index.placed for index in observed if ends_hot(index.placed, version)]
+    there = {table.name: [index for index in paid_for if index.table == table.name] for table in tables}
     prices = Prices(await read_writes(source, statements, tables), there)
     return Work(queries, refused, tables, await read_catalogue(source, tables), observed, prices)
 
 
 async def read_workload(connection: Connection) -> list[HotQuery]:
     """The statements of pg_stat_statements that cost most. Raises CountersError."""
-    view = await connection.fetchval(VIEW)
-    if view is None:
-        raise CountersError("pg_stat_statements is not installed in this database: CREATE EXTENSION pg_stat_statements")
+    view = await counters_view(connection)
     try:
         rows = await connection.fetch(_STATEMENTS.format(view=view, top=_TOP))
     except asyncpg.PostgresError as error:
