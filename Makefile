@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 AUDIT  ?= .venv-audit
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,13 @@ campaigns: install ## kill -9 at random moments, full form: index builds, render
 	$(BIN)/python -m tests.video_orchestrator.campaign --kills 30 --seed $(SEED)
 	$(BIN)/python -m tests.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
 
+POSTGRES_VERSIONS = build/postgres
+test-postgres: install ## the index engine on PostgreSQL 14 to 18 (evidence/indexes/versions.md); wants npm, 10 minutes
+	mkdir -p $(POSTGRES_VERSIONS)
+	cp tests/indexes/postgres_versions/*.json $(POSTGRES_VERSIONS)
+	npm ci --prefix $(POSTGRES_VERSIONS) --ignore-scripts --no-audit --no-fund --silent
+	$(BIN)/python -m tests.indexes.versions $(POSTGRES_VERSIONS)/node_modules --out evidence/indexes
+
 rolling: install ## every process of every service restarted behind haproxy at 200 requests/s: none may fail
 	$(BIN)/python -m tests.drills.rolling --rate 200 --out evidence/operations
 
@@ -123,4 +130,4 @@ lock: install ## compile the lock files again (pyproject.toml, benchmarks/requir
 	$(COMPILE) pyproject.toml --extra services --extra video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
-	rm -rf $(VENV) $(BENCH) $(AUDIT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(AUDIT) $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
