@@ -9,6 +9,7 @@ from easymo.embedded import Postgres
 from easymo.indexes.advise import Advice, advise
 from easymo.indexes.advise.candidates import Candidate, Column, together
 from easymo.indexes.advise.search import Search
+from easymo.indexes.explain import read_plan
 from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 
 COLUMNS = {
@@ -49,9 +50,9 @@ async def test_a_query_that_is_helped_meanwhile_does_not_end_the_search_for_the_
     tried: list[str] = []
     original = Search._try
 
-    async def watched(search: Search, candidate: Candidate) -> None:
+    async def watched(search: Search, candidate: Candidate) -> bool:
         tried.append(candidate.statement.split(" on ")[1])
-        await original(search, candidate)
+        return await original(search, candidate)
 
     monkeypatch.setattr(Search, "_try", watched)
     for table in ("sales", "parcels"):
@@ -73,6 +74,12 @@ async def test_an_or_of_two_columns_gets_an_index_for_each(
     either = "-- name: either\n-- calls_per_minute: 60\nselect id from moves where source = 5 or target = 5;"
     advice = await advised(either, database_url, postgres, tmp_path)
     assert {index.statement.split(" on ")[1] for index in advice.indexes} == {"moves (source)", "moves (target)"}
+
+
+def test_entries_of_a_bitmap_are_a_fifth_of_the_work_of_rows() -> None:
+    entries = {"Node Type": "Bitmap Index Scan", "Index Name": "i", "Actual Rows": 500, "Actual Loops": 2}
+    heap = {"Node Type": "Bitmap Heap Scan", "Actual Rows": 10, "Rows Removed by Filter": 20, "Actual Loops": 2}
+    assert read_plan(heap | {"Total Cost": 1.0, "Plans": [entries]}).rows == 2 * (10 + 20) + 2 * 500 // 5
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import msgspec
 from easymo.indexes.observed import Connection
 
 _NAME = "easymo_hot_query"
+# A bitmap scan took 22 ns for an entry of an index where a plain one took 100 for a row (15,000 of each).
+_ENTRIES_A_ROW = 5
 Values = Sequence[str | None]
 
 
@@ -18,7 +20,7 @@ class Explained(msgspec.Struct, frozen=True):
     """One plan. `scanned` are tables read from end to end; `skipping` are indexes read by a skip scan (Postgres 18).
 
     `buffers`, `heap_fetches` and `rows` are -1 unless the statement was run; `rows` are all that any node of the plan
-    has passed on or thrown away.
+    has passed on or thrown away, five entries of a bitmap counted as one.
     """
 
     indexes: tuple[str, ...]
@@ -115,7 +117,8 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _rows(node: dict[str, Any]) -> int:
     removed = sum(count for what, count in node.items() if what.startswith("Rows Removed by"))
-    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
+    rows = int((node["Actual Rows"] + removed) * node["Actual Loops"])
+    return rows // _ENTRIES_A_ROW if node["Node Type"] == "Bitmap Index Scan" else rows
 
 
 def _skips(node: dict[str, Any]) -> bool:

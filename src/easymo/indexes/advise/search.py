@@ -13,8 +13,8 @@ from easymo.indexes.definitions import Definition
 from easymo.indexes.observed import Connection, Observed
 
 _NOISE = 0.005  # of all that is left: a smaller gain is no reason for one more index
-# Queries with so much of what is left get the next best candidates of the model measured, too.
-_RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 16, 3
+# Queries with so much of what is left get the next best candidates of the model measured, too, that fit the budget.
+_RETRY_SHARE, _RETRIES, _PER_QUERY, _TOO_LARGE = 0.015, 24, 3, 24
 # An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
 _SPACE_WORTH = 0.5
 _SMALLER_TRIED = 2
@@ -132,18 +132,31 @@ class Search:
 
     async def _retry(self, selection: Selection) -> None:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
-        tried = 0
+        tried, too_large = 0, set[Candidate]()
         for query in sorted(self._queries, key=lambda q: -q.weight * self.after[q.name].ms):
             if query.weight * self.after[query.name].ms < _RETRY_SHARE * self.total_ms(self.after):
                 continue
-            for candidate in self._untried(selection.ranked(query.name))[:_PER_QUERY]:
-                if tried < _RETRIES:
-                    tried += 1
-                    await self._try(candidate)
+            here = 0
+            for candidate in self._untried(selection.ranked(query.name)):
+                if here == _PER_QUERY or tried == _RETRIES or len(too_large) == _TOO_LARGE:
+                    break
+                if candidate in too_large:
+                    continue
+                if await self._try(candidate):
+                    here, tried = here + 1, tried + 1
+                else:
+                    too_large.add(candidate)
 
-    async def _try(self, candidate: Candidate) -> None:
-        """Keep a candidate that gains more than its price, and nothing of what it makes idle."""
+    async def _try(self, candidate: Candidate) -> bool:
+        """Keep a candidate that gains more than its price, and nothing of what it makes idle. False: it is too large.
+
+        Which others of its table it makes idle, only measuring tells; here it is if it does not even fit without them.
+        """
         await self._bench.build([candidate])
+        beside = [other for other in self.built if other.table == candidate.table and other is not candidate]
+        if not await self._fits(beside):
+            await self._bench.drop(candidate)
+            return False
         measured = await self._bench.measure(self._asking(candidate.table), known=self.after)
         gain, before = self._gain_ms(self.after, measured), self.after
         self.after = self.after | measured
@@ -154,6 +167,7 @@ class Search:
         else:
             self.after = before
             await self._bench.drop(candidate)
+        return True
 
     async def _fits(self, idle: Collection[Candidate]) -> bool:
         sizes = [await self._bench.size_bytes(candidate) for candidate in self.built if candidate not in idle]
