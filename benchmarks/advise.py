@@ -29,13 +29,17 @@ from easymo.indexes.hotqueries import HotQuery, read_hot_queries
 
 WORKLOADS = Path(__file__).parent / "workloads"
 ABOUT = """The weighted time of all queries of a workload (calls a minute times P50), the size of the indexes advised,
-the share of the workload's updates that are still HOT, and how long the advice took. Made by `make bench-advise`; the
-indexes and each query's P50 are in [advise.json](advise.json). `calls` is the workload that the search was made with.
-The others were written before it was asked about them, and what it did on each has changed it: on shop, tracking and
-helpdesk the rules on space and HOT, on sensors a loop that gave up too early. bookings came after the last change."""
-# One at full size, to see how long advice takes there; the others so that all of them take eight minutes.
+the share of the workload's updates that are still HOT, and how long the advice took. Each set of indexes is built in a
+copy of its own; the copies are timed in turn, and the median of the rounds counts. Where the fastest peer's set is
+smaller than ours, we are asked once more for no more than its size. Made by `make bench-advise`; the indexes and each
+query's P50 are in [advise.json](advise.json).
+
+`calls` is the workload that the search was made with. The others were written before it was asked about them, and some
+have changed it since: shop, tracking and helpdesk the rules on space and HOT, sensors a loop that gave up too early,
+ledger the indexes of an OR, which are now chosen together, warehouse the price of an entry in a bitmap. bookings, chat,
+clinic, crm, forum, listings, pipelines and streaming have changed nothing."""
+# One at full size, to see how long advice takes there; the others so that all of them take half an hour.
 SCALES, SCALE = {"calls": 1.0}, 0.3
-DEFAULT = ("calls", "shop", "tracking", "bookings")
 ROUNDS, RUNS, WITHIN_S, UPDATES = 7, 5, 0.2, 1000
 
 
@@ -238,9 +242,7 @@ def table(name: str, found: dict[str, Any]) -> str:
 def main() -> int:
     names = sorted(file.stem for file in WORKLOADS.glob("*.sql") if not file.name.endswith(".data.sql"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advise", description=__doc__)
-    parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}, or all; default: {', '.join(DEFAULT)}"
-    )
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--scale", type=float, help="of the data; default: 1, 4.2 million rows, for calls, else 0.3")
     parser.add_argument("--postgres-mcp", metavar="PYTHON")
     parser.add_argument("--index-advisor", metavar="FILE", type=Path)
@@ -256,7 +258,7 @@ def main() -> int:
         peers["dexter"] = dexter(options.dexter)
     found = {}
     with postgres_15() as url:
-        for name in names if options.workloads == ["all"] else options.workloads or DEFAULT:
+        for name in options.workloads or names:
             scale = options.scale or SCALES.get(name, SCALE)
             everybody = {"easymo": easymo(url)} | peers
             found[name] = {"scale": scale} | asyncio.run(compare(Bench(url, name), scale, everybody))
