@@ -50,9 +50,9 @@ async def test_a_query_that_is_helped_meanwhile_does_not_end_the_search_for_the_
     tried: list[str] = []
     original = Search._try
 
-    async def watched(search: Search, candidate: Candidate) -> bool:
+    async def watched(search: Search, candidate: Candidate) -> None:
         tried.append(candidate.statement.split(" on ")[1])
-        return await original(search, candidate)
+        await original(search, candidate)
 
     monkeypatch.setattr(Search, "_try", watched)
     for table in ("sales", "parcels"):

@@ -8,8 +8,9 @@ import msgspec
 
 from easymo.indexes.advise.candidates import Candidate
 from easymo.indexes.advise.workload import Work
+from easymo.indexes.estimate import estimate
 from easymo.indexes.explain import Explained, Values, call, explain, prepare
-from easymo.indexes.observed import Connection
+from easymo.indexes.observed import Connection, find_table
 from easymo.indexes.scratch import hidden
 from easymo.indexes.statistics import analyze_as
 
@@ -62,6 +63,11 @@ class Bench:
 
     async def size_bytes(self, candidate: Candidate) -> int:
         return int(await self._connection.fetchval("select pg_relation_size($1::regclass)", f'"{candidate.name}"'))
+
+    async def estimated_bytes(self, candidate: Candidate) -> int:
+        """The size that an index would have here, from statistics."""
+        table = await find_table(self._connection, candidate.definition)
+        return (await estimate(self._connection, table, candidate.definition)).size_bytes
 
     async def measure(
         self,

@@ -14,7 +14,7 @@ from easymo.indexes.observed import Connection, Observed
 
 _NOISE = 0.005  # of all that is left: a smaller gain is no reason for one more index
 # Queries with so much of what is left get the next best candidates of the model measured, too, that fit the budget.
-_RETRY_SHARE, _RETRIES, _PER_QUERY, _TOO_LARGE = 0.015, 24, 3, 24
+_RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 24, 3
 # An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
 _SPACE_WORTH = 0.5
 _SMALLER_TRIED = 2
@@ -92,11 +92,18 @@ class Search:
         await self._model.build(pool)
         bare = await self._model.costs((), self._queries)
         ms_per_cost = {name: self.before[name].ms / max(cost, 1e-3) for name, cost in bare.items()}
-        scale = 1 / (self._ratios[0] * self._ratios[1])
+        sizes = {candidate: await self._estimated_bytes(candidate) for candidate in self._model.size_bytes}
         prices = self._work.prices
-        selection = Selection(self._model, self._queries, prices, ms_per_cost, scale, self._budget)
+        selection = Selection(self._model, self._queries, prices, ms_per_cost, sizes, self._budget)
         await selection.run(pool, [group for group in groups if len(group) > 1])
         return selection
+
+    async def _estimated_bytes(self, candidate: Candidate) -> float:
+        """Real size. On the small copy few rows have a value in common, so that many indexes are too large there."""
+        scaled = self._model.size_bytes[candidate] / (self._ratios[0] * self._ratios[1])
+        if self._budget is None:
+            return scaled
+        return min(scaled, await self._bench.estimated_bytes(candidate) / self._ratios[0])
 
     async def measure(self, selection: Selection, *, without_skip_scans: bool) -> None:
         """Build the choice on the large copy and keep what is borne out there."""
@@ -132,31 +139,26 @@ class Search:
 
     async def _retry(self, selection: Selection) -> None:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
-        tried, too_large = 0, set[Candidate]()
+        tried = 0
         for query in sorted(self._queries, key=lambda q: -q.weight * self.after[q.name].ms):
             if query.weight * self.after[query.name].ms < _RETRY_SHARE * self.total_ms(self.after):
                 continue
-            here = 0
-            for candidate in self._untried(selection.ranked(query.name)):
-                if here == _PER_QUERY or tried == _RETRIES or len(too_large) == _TOO_LARGE:
-                    break
-                if candidate in too_large:
-                    continue
-                if await self._try(candidate):
-                    here, tried = here + 1, tried + 1
-                else:
-                    too_large.add(candidate)
+            ranked = [c for c in self._untried(selection.ranked(query.name)) if await self._may_fit(selection, c)]
+            for candidate in ranked[:_PER_QUERY]:
+                if tried < _RETRIES:
+                    tried += 1
+                    await self._try(candidate)
 
-    async def _try(self, candidate: Candidate) -> bool:
-        """Keep a candidate that gains more than its price, and nothing of what it makes idle. False: it is too large.
+    async def _may_fit(self, selection: Selection, candidate: Candidate) -> bool:
+        """Whether it would fit if it made all others of its table idle; which ones, only measuring tells."""
+        if self._budget is None:
+            return True
+        others = [await self._bench.size_bytes(other) for other in self.built if other.table != candidate.table]
+        return selection.bytes_of([candidate]) + sum(others) / self._ratios[0] <= self._budget
 
-        Which others of its table it makes idle, only measuring tells; here it is if it does not even fit without them.
-        """
+    async def _try(self, candidate: Candidate) -> None:
+        """Keep a candidate that gains more than its price, and nothing of what it makes idle."""
         await self._bench.build([candidate])
-        beside = [other for other in self.built if other.table == candidate.table and other is not candidate]
-        if not await self._fits(beside):
-            await self._bench.drop(candidate)
-            return False
         measured = await self._bench.measure(self._asking(candidate.table), known=self.after)
         gain, before = self._gain_ms(self.after, measured), self.after
         self.after = self.after | measured
@@ -167,7 +169,6 @@ class Search:
         else:
             self.after = before
             await self._bench.drop(candidate)
-        return True
 
     async def _fits(self, idle: Collection[Candidate]) -> bool:
         sizes = [await self._bench.size_bytes(candidate) for candidate in self.built if candidate not in idle]

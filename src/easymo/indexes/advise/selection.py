@@ -22,7 +22,7 @@ _EQUALLY = 0.01  # of the cost without any: so near the best one nobody sees the
 
 
 class Selection:
-    """The search. `ms_per_cost` turns a query's cost in the model into ms, `scale` the model's bytes into real ones."""
+    """The search. `ms_per_cost` turns a query's cost in the model into ms; `bytes_of` is the real size of each."""
 
     def __init__(
         self,
@@ -30,12 +30,12 @@ class Selection:
         queries: Sequence[Query],
         prices: Prices,
         ms_per_cost: Mapping[str, float],
-        scale: float,
+        bytes_of: Mapping[Candidate, float],
         budget_bytes: int | None,
     ) -> None:
         self._model, self._queries, self._prices = model, queries, prices
         self._weights = {query.name: query.weight * ms_per_cost[query.name] for query in queries}
-        self._scale, self._budget = scale, budget_bytes
+        self._bytes_of, self._budget = bytes_of, budget_bytes
         self.chosen: list[Candidate] = []
         self._alone: dict[str, list[tuple[float, Candidate]]] = {query.name: [] for query in queries}
         self._costs: dict[str, float] = {}
@@ -89,7 +89,7 @@ class Selection:
 
     def bytes_of(self, candidates: Collection[Candidate]) -> float:
         """Estimated real size."""
-        return sum(self._model.size_bytes[candidate] for candidate in candidates) * self._scale
+        return sum(self._bytes_of[candidate] for candidate in candidates)
 
     async def _best(self, waiting: dict[Step, float]) -> tuple[Step, dict[str, float]] | None:
         """The step with the largest net gain. `waiting` holds what each gained at most when last asked."""
