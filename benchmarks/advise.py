@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -239,6 +240,16 @@ def table(name: str, found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(folder: Path, found: dict[str, Any], not_run: list[str]) -> None:
+    """Put what was found in the place of what advise.json held of these workloads; the others stay as they were."""
+    file = folder / "advise.json"
+    earlier = json.loads(file.read_text())["workloads"] if file.exists() else {}
+    workloads = dict(sorted((earlier | found).items()))
+    file.write_text(json.dumps({"not_run": not_run, "workloads": workloads}, indent=1) + "\n")
+    tables = "\n".join(table(name, one) for name, one in workloads.items())
+    (folder / "advise.md").write_text(f"# Advise beside its peers\n\n{ABOUT}\n\n{tables}")
+
+
 def main() -> int:
     names = sorted(file.stem for file in WORKLOADS.glob("*.sql") if not file.name.endswith(".data.sql"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advise", description=__doc__)
@@ -261,15 +272,12 @@ def main() -> int:
         for name in options.workloads or names:
             scale = options.scale or SCALES.get(name, SCALE)
             everybody = {"easymo": easymo(url)} | peers
-            found[name] = {"scale": scale} | asyncio.run(compare(Bench(url, name), scale, everybody))
+            today = datetime.now(UTC).date().isoformat()
+            found[name] = {"measured": today, "scale": scale} | asyncio.run(compare(Bench(url, name), scale, everybody))
             print(table(name, found[name]), flush=True)
-    missing = {"supabase index_advisor", "postgres-mcp", "dexter"} - peers.keys()
-    document = {"not_run": sorted(missing), "workloads": found}
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "advise.json").write_text(json.dumps(document, indent=1) + "\n")
-        tables = "\n".join(table(name, one) for name, one in found.items())
-        (options.out / "advise.md").write_text(f"# Advise beside its peers\n\n{ABOUT}\n\n{tables}")
+        write(options.out, found, sorted({"supabase index_advisor", "postgres-mcp", "dexter"} - peers.keys()))
     return 0
 
 
