@@ -162,7 +162,8 @@ class Search:
         measured = await self._bench.measure(self._asking(candidate.table), known=self.after)
         gain, before = self._gain_ms(self.after, measured), self.after
         self.after = self.after | measured
-        idle = [other for other in self.built if not self.queries_of(other.name)]
+        beside = [other for other in self.built if other.table == candidate.table and other is not candidate]
+        idle = [other for other in beside if not self.queries_of(other.name)]
         if await self._fits(idle) and gain > await self._needed_ms(candidate, instead_of=idle):
             for other in idle:
                 await self._give_up(other, f"{candidate.name} serves its queries")
