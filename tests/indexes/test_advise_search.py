@@ -1,5 +1,6 @@
 """What one candidate at a time, or the planner's cost, does not tell, advise finds together and by measuring."""
 
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -7,6 +8,7 @@ import pytest
 
 from easymo.embedded import Postgres
 from easymo.indexes.advise import Advice, advise
+from easymo.indexes.advise.bench import Bench
 from easymo.indexes.advise.candidates import Candidate, Column, together
 from easymo.indexes.advise.search import Search
 from easymo.indexes.explain import read_plan
@@ -34,33 +36,84 @@ select sum(amount) from parcels where place = :place;
 """
 
 
-async def advised(sql: str, database_url: str, postgres: Postgres, folder: Path) -> Advice:
+async def advised(
+    sql: str, database_url: str, postgres: Postgres, folder: Path, budget_bytes: int | None = None
+) -> Advice:
     file = folder / "workload.sql"
     file.write_text(sql)
-    return await advise(database_url, read_hot_queries([file]), scratch_url=postgres.url)
+    return await advise(database_url, read_hot_queries([file]), budget_bytes=budget_bytes, scratch_url=postgres.url)
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was built besides the choice of the model, to be measured."""
+    found: list[str] = []
+    original = Search._try
+
+    async def watched(search: Search, candidate: Candidate) -> None:
+        found.append(candidate.statement.split(" on ")[1])
+        await original(search, candidate)
+
+    monkeypatch.setattr(Search, "_try", watched)
+    return found
+
+
+async def fill(connection: asyncpg.Connection, *tables: str) -> None:
+    for table in tables:
+        await connection.execute(TABLE.format(table=table))
+    await connection.execute("vacuum analyze")
 
 
 async def test_a_query_that_is_helped_meanwhile_does_not_end_the_search_for_the_others(
+    connection: asyncpg.Connection, database_url: str, postgres: Postgres, tmp_path: Path, tried: list[str]
+) -> None:
+    await fill(connection, "sales", "parcels")
+    advice = await advised(WORKLOAD, database_url, postgres, tmp_path)
+    assert "sales (place) include (amount)" in {index.statement.split(" on ")[1] for index in advice.indexes}
+    assert tried == ["sales (place) include (amount)", "parcels (place) include (amount)"]
+
+
+async def test_what_does_not_fit_the_budget_is_not_tried(
+    connection: asyncpg.Connection, database_url: str, postgres: Postgres, tmp_path: Path, tried: list[str]
+) -> None:
+    await fill(connection, "sales", "parcels")
+    advice = await advised(WORKLOAD, database_url, postgres, tmp_path, budget_bytes=1_500_000)
+    assert "sales (place)" in {index.statement.split(" on ")[1] for index in advice.indexes}
+    assert tried == []
+
+
+async def test_an_index_fits_the_budget_that_is_too_large_on_the_small_copy_where_few_rows_have_a_value_in_common(
     connection: asyncpg.Connection,
     database_url: str,
     postgres: Postgres,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tried: list[str] = []
-    original = Search._try
-
-    async def watched(search: Search, candidate: Candidate) -> None:
-        tried.append(candidate.statement.split(" on ")[1])
-        await original(search, candidate)
-
-    monkeypatch.setattr(Search, "_try", watched)
-    for table in ("sales", "parcels"):
-        await connection.execute(TABLE.format(table=table))
+    monkeypatch.setattr(sys.modules[advise.__module__], "_MODEL_BYTES", 500_000)
+    await connection.execute(TABLE.replace("7919 % 50", "7919 % 2000").format(table="sales"))
     await connection.execute("vacuum analyze")
-    advice = await advised(WORKLOAD, database_url, postgres, tmp_path)
-    assert "sales (place) include (amount)" in {index.statement.split(" on ")[1] for index in advice.indexes}
-    assert tried == ["sales (place) include (amount)", "parcels (place) include (amount)"]
+    dear = "-- name: dear\n-- calls_per_minute: 60\nselect id from sales where place = :place;"
+    advice = await advised(dear, database_url, postgres, tmp_path, budget_bytes=800_000)
+    assert [index.statement.split(" on ")[1] for index in advice.indexes] == ["sales (place)"]
+    assert advice.size_bytes <= 800_000
+
+
+async def test_the_budget_is_kept_where_the_estimates_were_too_small(
+    connection: asyncpg.Connection,
+    database_url: str,
+    postgres: Postgres,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing(_: Bench, __: Candidate) -> int:
+        return 0
+
+    monkeypatch.setattr(Bench, "estimated_bytes", nothing)
+    await fill(connection, "sales", "parcels")
+    advice = await advised(WORKLOAD, database_url, postgres, tmp_path, budget_bytes=600_000)
+    assert [index.statement.split(" on ")[1] for index in advice.indexes] == ["sales (place)"]
+    assert advice.size_bytes <= 600_000
+    assert "over the budget" in " ".join(advice.dropped.values())
 
 
 async def test_an_or_of_two_columns_gets_an_index_for_each(

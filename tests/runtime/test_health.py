@@ -26,6 +26,16 @@ async def test_summary_is_cached_and_not_shared_between_processes(small_service:
     assert any(b"health:orders:" in key for key in keys)
 
 
+async def test_near_cache_is_bounded_by_its_setting(small_service: SmallService) -> None:
+    for megabytes, kept in (("64", True), ("0.0001", False)):
+        async with small_service(CACHE_NEAR_MB=megabytes) as (client, app):
+            await client.get("/health")
+            await client.get("/health")
+            stats = (await client.get("/cache/stats")).json()
+            assert app.state.runtime.settings.cache_near_mb == float(megabytes)
+        assert (stats["near_entries"] > 0) is kept
+
+
 async def test_without_postgres_the_service_lives_but_is_not_ready(small_service: SmallService) -> None:
     with Postgres() as server:
         async with small_service(DATABASE_URL=server.url, REDIS_ENABLED="false") as (client, _):

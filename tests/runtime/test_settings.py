@@ -33,6 +33,7 @@ def test_each_variable_is_converted_to_the_type_of_its_field() -> None:
         ({"DATABASE_URL": "mysql://x", "DATABASE_POOL_SIZE": "0", **OPEN}, ["DATABASE_URL", "DATABASE_POOL_SIZE"]),
         ({"DATABASE_URL": URL, "LOG_LEVEL": "loud", **OPEN}, ["LOG_LEVEL"]),
         ({"DATABASE_URL": URL, "CACHE_NEAR_MB": "-1", **OPEN}, ["CACHE_NEAR_MB"]),
+        ({"DATABASE_URL": URL, "CACHE_NEAR_MB": "inf", **OPEN}, ["CACHE_NEAR_MB"]),
         ({"DATABASE_URL": URL}, ["SERVICE_JWT_KEYS"]),
         ({"DATABASE_URL": URL, "SERVICE_JWT_KEYS": f"{KEY},short"}, ["SERVICE_JWT_KEYS"]),
         ({"DATABASE_URL": URL, "TRUSTED_PROXIES": "10.0.0.1/8", **OPEN}, ["TRUSTED_PROXIES"]),

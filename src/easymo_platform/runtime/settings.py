@@ -1,5 +1,6 @@
 """Settings of a service, read from the environment once, at the start."""
 
+import math
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
@@ -63,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 problems.append(problem)
         if self.database_pool_size < 1:
             problems.append("DATABASE_POOL_SIZE must be at least 1: without a connection no request can be answered.")
-        if not self.cache_near_mb >= 0:
+        if not 0 <= self.cache_near_mb < math.inf:
             problems.append("CACHE_NEAR_MB must be 0 or more: it is the memory for cached values, in MiB.")
         if not self.request_limit_s > 0:
             problems.append("REQUEST_LIMIT_S must be greater than 0: every request would be refused.")

@@ -112,6 +112,7 @@ class Search:
         self.after = await self._bench.measure()
         if without_skip_scans:
             await self._give_up_skipped()
+        await self._keep_budget()
         await self._retry(selection)
         await self._keep_hot(selection)
         await self._slim(selection)
@@ -131,11 +132,23 @@ class Search:
     async def _leave_one_out(self) -> None:
         """Hide each index in turn; one whose users are as well off without it is dropped."""
         for candidate in sorted(self.built, key=lambda c: (len(c.include), c.name), reverse=True):
-            without = await self._bench.measure(self.queries_of(candidate.name), known=self.after, without=[candidate])
-            gain, needed = self._gain_ms(without, self.after), await self._needed_ms(candidate)
+            gain, needed = await self._gain_of(candidate), await self._needed_ms(candidate)
             if gain <= needed:
                 await self._give_up(candidate, f"measured gain {gain:.0f} ms a minute, {needed:.0f} needed")
             self.gain_ms[candidate] = round(gain, 1)
+
+    async def _gain_of(self, candidate: Candidate) -> float:
+        """What its users would lose a minute without it."""
+        without = await self._bench.measure(self.queries_of(candidate.name), known=self.after, without=[candidate])
+        return self._gain_ms(without, self.after)
+
+    async def _keep_budget(self) -> None:
+        """Drop what gains least for its size until all fit: the sizes that they were chosen by were estimates."""
+        while not await self._fits(()):
+            gains = {c: await self._gain_of(c) / await self._bench.size_bytes(c) for c in self.built}
+            await self._give_up(
+                min(gains, key=lambda c: (gains[c], c.name)), "gains least for its size, over the budget"
+            )
 
     async def _retry(self, selection: Selection) -> None:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
