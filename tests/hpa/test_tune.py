@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import Result
 
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
 from easymo.hpa.inputs import Scaled, read_autoscalers
 from easymo.hpa.manifests import parse
 from easymo.hpa.signals import Constant
-from easymo.hpa.simulate import Conditions, simulate
+from easymo.hpa.simulate import simulate
 from easymo.hpa.spec import hpa_from
 from easymo.hpa.tune import Grid, Tuning, candidates, grid_for, patch_of, tune
 from easymo.trace import shape
@@ -80,7 +81,7 @@ def test_a_metric_that_is_not_simulated_keeps_its_target(scaled: Scaled) -> None
     memory = {"type": "Resource", "resource": {"name": "memory", "target": {"averageUtilization": 75}}}
     content = {**scaled.document.content, "spec": {**scaled.document.content["spec"]}}
     content["spec"]["metrics"] = [*content["spec"]["metrics"], memory]
-    both = Scaled(scaled.document, hpa_from(content), {})
+    both = Scaled(scaled.document, hpa_from(content), None)
     found = tune(both, SPIKE, CONDITIONS, {}, limit_short_s=1000, grid=small(both), processes=1)
     assert {one.hpa.metrics[1].amount for one in found.best} == {75}
     steady = {"memory": Constant(10)}

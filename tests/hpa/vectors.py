@@ -15,8 +15,9 @@ from easymo.hpa.behavior import (
 from easymo.hpa.controller import Controller
 from easymo.hpa.defaults import default_rules, default_spec
 from easymo.hpa.errors import MetricError
-from easymo.hpa.pods import Container, Pod, Sample, is_serving, pod_load, request_of, state_of
+from easymo.hpa.pods import Container, Group, Pod, Sample, is_serving, pod_load, request_of, state_of
 from easymo.hpa.replicas import (
+    PodLoad,
     Proposal,
     Tolerance,
     average_value,
@@ -65,6 +66,29 @@ def samples_of(case: Case) -> dict[str, Sample]:
     return {name: s for name, s in taken.items() if s is not None}
 
 
+UNIT_TEST_PERIODS_S = 120.0, 10.0
+"""Initialization period and readiness delay of Kubernetes' unit tests, from which the vectors come."""
+
+
+def load_of(
+    pods: list[Pod],
+    samples: dict[str, Sample],
+    resource: str | None,
+    requests: dict[str, int] | None = None,
+    now: float = 0,
+    periods_s: tuple[float, float] = UNIT_TEST_PERIODS_S,
+) -> PodLoad:
+    """The load of pods one by one, and of samples that belong to none of them."""
+    groups = []
+    for p in pods:
+        taken = samples.get(p.name)
+        request_m = 0 if requests is None else requests[p.name]
+        groups.append(Group(state_of(p, taken, resource, now, *periods_s), 1, taken and taken.value_m, request_m))
+    others = samples.keys() - {p.name for p in pods}
+    gone = [Group("gone", 1, samples[name].value_m if requests is None else None) for name in others]
+    return pod_load([*groups, *gone])
+
+
 def serving(pods: list[Pod]) -> int:
     if not pods:
         raise MetricError("no pods")
@@ -80,15 +104,17 @@ def replica_calc(case: Case) -> dict[str, Any]:
         if not samples:
             raise MetricError("no samples at all")
         requests = {p.name: request_of(p, case["container"]) for p in pods}
-        load = pod_load(pods, samples, case["resource"], 0, requests)
+        load = load_of(pods, samples, case["resource"], requests)
         found = utilization(load, target, current, tolerance)
         known = [
-            p.name for p in pods if p.name in samples and state_of(p, samples[p.name], case["resource"], 0) == "ready"
+            p.name
+            for p in pods
+            if p.name in samples and state_of(p, samples[p.name], case["resource"], 0, *UNIT_TEST_PERIODS_S) == "ready"
         ]
         mean = sum(samples[name].value_m for name in known) // len(known)
         return {"replicas": found.replicas, "utilization": found.value, "raw_average_m": mean}
     if method == "pods_average_value":
-        found = average_value(pod_load(pods, samples_of(case), case.get("resource"), 0), target, current, tolerance)
+        found = average_value(load_of(pods, samples_of(case), case.get("resource")), target, current, tolerance)
     elif method.endswith("_average_value"):
         found = total_average_value(total(case["metric_values_m"]), target, current, tolerance)
     else:
@@ -195,8 +221,8 @@ def proposal(listed: Case, data: Case, pods: list[Pod], current: int, tolerance:
         resource = metric.name if metric.type in ("Resource", "ContainerResource") else None
         if metric.target == "Utilization":
             requests = {p.name: request_of(p, metric.container) for p in pods}
-            return utilization(pod_load(pods, samples, resource, 0, requests), metric.amount, current, tolerance)
-        return average_value(pod_load(pods, samples, resource, 0), metric.amount, current, tolerance)
+            return utilization(load_of(pods, samples, resource, requests), metric.amount, current, tolerance)
+        return average_value(load_of(pods, samples, resource), metric.amount, current, tolerance)
     amount = total(data["values_m"])
     if metric.target == "AverageValue":
         return total_average_value(amount, metric.amount, current, tolerance)

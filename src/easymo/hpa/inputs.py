@@ -21,7 +21,8 @@ class Scaled(Struct, frozen=True):
 
     document: Document
     hpa: Hpa
-    requests_m: dict[str, int]
+    requests_m: dict[str, int] | None
+    """None: its manifest is not known."""
 
 
 def read_autoscalers(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Scaled]:
@@ -42,7 +43,7 @@ def _scaled(document: Document, documents: Sequence[Document]) -> Scaled:
     workload = workload_of(document, documents)
     if workload is not None:
         refuse_problems(workload.document)
-    return Scaled(document, hpa_from(document.content), {} if workload is None else workload.requests_m())
+    return Scaled(document, hpa_from(document.content), None if workload is None else workload.requests_m())
 
 
 def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:

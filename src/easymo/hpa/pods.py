@@ -1,18 +1,18 @@
 """Which pods count: the state of each pod and its sample, summed up for the arithmetic."""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from easymo.hpa.errors import MetricError
 from easymo.hpa.replicas import PodLoad
 
-CPU_INITIALIZATION_S = 120.0
-"""``--horizontal-pod-autoscaler-cpu-initialization-period``."""
+CPU_INITIALIZATION_S = 300.0
+"""Default of `--horizontal-pod-autoscaler-cpu-initialization-period`."""
 
-READINESS_DELAY_S = 10.0
-"""``--horizontal-pod-autoscaler-initial-readiness-delay``."""
+READINESS_DELAY_S = 30.0
+"""Default of `--horizontal-pod-autoscaler-initial-readiness-delay`."""
 
 LONG_AGO_S = float("-inf")
 """The time of a change of which no time is known."""
@@ -107,34 +107,39 @@ def request_of(pod: Pod, container: str | None, *, pod_level: bool = True) -> in
     return total
 
 
-def pod_load(
-    pods: Iterable[Pod],
-    samples: Mapping[str, Sample],
-    resource: str | None,
-    now: float,
-    requests: Mapping[str, int] | None = None,
-) -> PodLoad:
-    """Add up ``samples`` (by pod name) as the controller would; ``requests`` are needed for a utilization only.
+class Group(NamedTuple):
+    """`pods` pods that count alike; each uses `usage_m` of `request_m` thousandths.
+
+    A usage of None is one that is left out of the sum, as that of a pod without a request is. The state `gone` is for
+    a sample of a pod that the API no longer shows.
+    """
+
+    state: State | Literal["gone"]
+    pods: int
+    usage_m: int | None = 0
+    request_m: int = 0
+
+
+def pod_load(groups: Iterable[Group]) -> PodLoad:
+    """Add up the samples of all pods as the controller does.
 
     Raises:
-        MetricError: when there are no pods, or no sample is left of those that count.
+        MetricError: when no sample is left of those that count.
     """
-    pods = list(pods)
-    if not pods:
-        raise MetricError("The target has no pods, so no metric has a value.")
-    states = {pod.name: state_of(pod, samples.get(pod.name), resource, now) for pod in pods}
-    counted = {name: s for name, s in samples.items() if states.get(name) not in ("ignored", "unready")}
-    if not counted:
-        raise MetricError("No pod that counts has a sample: they may all be unready.")
-    named = {state: [name for name in states if states[name] == state] for state in ("ready", "unready", "missing")}
-    known = [name for name in counted if requests is None or name in requests]
-    request = dict.fromkeys(states, 0) if requests is None else requests
-    return PodLoad(
-        ready=len(named["ready"]),
-        samples=len(counted),
-        usage_m=sum(counted[name].value_m for name in known),
-        requested_m=sum(request.get(name, 0) for name in known),
-        unready=len(named["unready"]),
-        unready_requested_m=sum(request[name] for name in named["unready"]),
-        missing=tuple(request[name] for name in named["missing"]),
-    )
+    ready = samples = usage_m = requested_m = unready = unready_m = 0
+    missing: tuple[int, ...] = ()
+    for state, count, used_m, request_m in groups:
+        if state == "ready" or state == "gone":
+            ready += count if state == "ready" else 0
+            samples += count
+            if used_m is not None:
+                usage_m += used_m * count
+                requested_m += request_m * count
+        elif state == "unready":
+            unready += count
+            unready_m += request_m * count
+        elif state == "missing":
+            missing += (request_m,) * count
+    if not samples:
+        raise MetricError("No pod that counts has a sample: there are none, or all are unready.")
+    return PodLoad(ready, samples, usage_m, requested_m, unready, unready_m, missing)

@@ -7,10 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from easymo.hpa.backtest import Backtest, backtest, overlap
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
 from easymo.hpa.inputs import Scaled, demand_of, read_sources, sources_of
 from easymo.hpa.signals import Source
-from easymo.hpa.simulate import Conditions, Simulation, simulate
+from easymo.hpa.simulate import Simulation, simulate
 from easymo.hpa.spec import Hpa
 from easymo.trace import SHAPES, Series, read_trace, shape
 

@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 from msgspec import Struct, structs
 
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.controller import tolerance_of
 from easymo.hpa.errors import HpaError
 from easymo.hpa.inputs import Scaled
 from easymo.hpa.signals import Source, signals
-from easymo.hpa.simulate import Conditions, Demand, Totals, simulate
+from easymo.hpa.simulate import Demand, Totals, simulate
 from easymo.hpa.spec import SOURCE_KEY, Behavior, Hpa, Metric, ScalingPolicy, ScalingRules
 from easymo.trace import Series
 
@@ -112,17 +113,10 @@ def tune(
     Cheapest means fewest pod-hours; of candidates that come to the same, the one with the smaller bounds is kept.
     ``on_progress`` gets how many candidates are done, and of how many.
     """
-    cut = Demand(demand, conditions.sync_period_s)
+    cut = Demand.at_period(demand, conditions, len(scaled.hpa.metrics))
     work = _Work(cut, conditions, dict(sources), scaled.requests_m)
     now = Candidate(scaled.hpa, work(scaled.hpa))
-    told, _ = signals(
-        scaled.hpa,
-        sources,
-        capacity=conditions.capacity,
-        full_percent=conditions.full_percent,
-        tolerance=tolerance_of(scaled.hpa.behavior),
-        requests_m=scaled.requests_m,
-    )
+    told, _ = signals(scaled.hpa, sources, conditions, tolerance_of(scaled.hpa.behavior), scaled.requests_m)
     tried = candidates(scaled.hpa, grid, {name for name, _ in told if sources.get(name) != "failing"})
     found: list[Candidate] = []
     least = now.totals.short_s
@@ -152,7 +146,7 @@ class _Work:
     """Simulates candidates; sent to each process once."""
 
     def __init__(
-        self, demand: Demand, conditions: Conditions, sources: dict[str, Source], requests_m: dict[str, int]
+        self, demand: Demand, conditions: Conditions, sources: dict[str, Source], requests_m: dict[str, int] | None
     ) -> None:
         self.demand, self.conditions, self.sources, self.requests_m = demand, conditions, sources, requests_m
 

@@ -9,8 +9,8 @@ import typer
 from msgspec import Struct
 
 if TYPE_CHECKING:  # the engine needs the extra `hpa`: other commands must start without it
+    from easymo.hpa.conditions import Conditions
     from easymo.hpa.replay import Replay
-    from easymo.hpa.simulate import Conditions
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Manifests, folders or kustomizations.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")]
@@ -60,9 +60,9 @@ class Model(Struct, kw_only=True):
         Raises:
             HpaError: unless there is either a capacity or a verdict, and for values out of range.
         """
+        from easymo.hpa.conditions import Conditions
         from easymo.hpa.errors import HpaError
         from easymo.hpa.inputs import capacity_from
-        from easymo.hpa.simulate import Conditions
 
         if (self.capacity is None) == (self.verdict is None):
             raise HpaError(
