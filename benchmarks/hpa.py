@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from easymo.hpa.conditions import Conditions
-from easymo.hpa.inputs import Scaled, capacity_from, read_autoscalers, sources_of
+from easymo.hpa.inputs import Scaled, capacity_from, read_autoscalers
 from easymo.hpa.report import html_page
 from easymo.hpa.signals import Constant, Source
 from easymo.hpa.simulate import Simulation, simulate
@@ -119,7 +119,7 @@ def _regrets(note: dict[str, Scaled], tuned: dict[str, Scaled], capacity: float)
 
     def spike(name: str, sources: dict[str, Source]) -> Simulation:
         conditions, demand = _scenarios(note[name], capacity)["spike"]
-        return simulate(note[name].hpa, demand, conditions, sources_of(note[name].hpa, sources))
+        return simulate(note[name].hpa, demand, conditions, note[name].sources(sources, demand.start_s, demand.end_s))
 
     down = [s for s in spike("agent-core-hpa", {}).syncs if s.replicas < s.current]
     video = tuned["video-orchestrator-hpa"]

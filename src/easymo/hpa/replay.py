@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from easymo.hpa.backtest import Backtest, backtest, overlap
 from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
-from easymo.hpa.inputs import Scaled, demand_of, read_sources, sources_of
+from easymo.hpa.inputs import Scaled, demand_of, read_sources
 from easymo.hpa.signals import Source
 from easymo.hpa.simulate import Simulation, simulate
 from easymo.hpa.spec import Hpa
@@ -69,7 +69,15 @@ class Replay(Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def _one(one: Scaled, demand: Series, conditions: Conditions, sources: Mapping[str, Source]) -> Simulation:
-        return simulate(one.hpa, demand, conditions, sources_of(one.hpa, sources), requests_m=one.requests_m)
+        return simulate(
+            one.hpa,
+            demand,
+            conditions,
+            one.sources(sources, demand.start_s, demand.end_s),
+            requests_m=one.requests_m,
+            ambiguous_from=one.ambiguous_from,
+            keda=one.keda,
+        )
 
 
 def replay_of(

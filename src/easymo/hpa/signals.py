@@ -177,7 +177,7 @@ def _left_out(metric: Metric) -> str:
 
 
 def _custom(hpa: Hpa, metric: Metric, source: Source | None, tolerance: Tolerance) -> Signal:
-    values = source or _by_name(metric)
+    values = source or _by_name(metric.name)
     if values is None or isinstance(values, Constant | Shared) or values == "failing":
         raise HpaError(
             f"{hpa.name}: nothing tells the metric {metric.name!r}. Say --metric {metric.name} when the trace holds "
@@ -197,9 +197,17 @@ def _custom(hpa: Hpa, metric: Metric, source: Source | None, tolerance: Toleranc
     return lambda view: total_value(total(view), metric.amount, view.current, view.fleet.serving, tolerance)
 
 
-def _by_name(metric: Metric) -> Values | None:
+def _by_name(name: str) -> Values | None:
     words: dict[str, Values] = {"queue": "queue", "jobs": "jobs", "request": "demand"}
-    return next((source for word, source in words.items() if word in metric.name), None)
+    return next((source for word, source in words.items() if word in name), None)
+
+
+def total_of(sources: Mapping[str, Source], name: str) -> Callable[[View], int]:
+    """The total that an external metric shows, in thousandths; 0 where it fails."""
+    values = sources.get(name) or _by_name(name)
+    if values is None or isinstance(values, Constant | Shared) or values == "failing":
+        return lambda view: 0
+    return _total(values)
 
 
 def _failing(view: View) -> None:

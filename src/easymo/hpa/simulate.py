@@ -9,8 +9,9 @@ from easymo.hpa.behavior import Reason
 from easymo.hpa.conditions import Conditions
 from easymo.hpa.controller import Controller, Decision, tolerance_of
 from easymo.hpa.fleet import Fleet
+from easymo.hpa.keda import Keda
 from easymo.hpa.replicas import Proposal, combine
-from easymo.hpa.signals import Signal, Source, signals
+from easymo.hpa.signals import Signal, Source, signals, total_of
 from easymo.hpa.spec import Hpa
 from easymo.hpa.status import Condition, status_after
 from easymo.hpa.view import View
@@ -110,11 +111,12 @@ def simulate(
     requests_m: Mapping[str, int] | None = None,
     keep_syncs: bool = True,
     ambiguous_from: int | None = None,
+    keda: Keda | None = None,
 ) -> Simulation:
     """What `hpa` would have done. `sources` and `requests_m` are explained at `easymo.hpa.signals.signals`.
 
     The controller is taken as just started: it remembers nothing but the size it finds. `ambiguous_from` is the number
-    of the sync at which it finds another autoscaler on the same pods.
+    of the sync at which it finds another autoscaler on the same pods; `keda` scales to and from its resting size.
 
     Raises:
         HpaError: for a metric that the demand does not tell and no source gives.
@@ -123,6 +125,8 @@ def simulate(
         demand = Demand.at_period(demand, given, len(hpa.metrics))
     named, notes = signals(hpa, sources or {}, given, tolerance_of(hpa.behavior, given.tolerance), requests_m)
     run = _Run(hpa, demand, given, named)
+    if keda is not None and keda.rests_at is not None:
+        run.poll(keda, [(total_of(sources or {}, name), limit) for name, limit in keda.activations.items()])
     run.pass_time(demand.lead)
     for index, now in enumerate(demand.times_s):
         run.sync(index, now, keep_syncs, ambiguous=ambiguous_from is not None and index >= ambiguous_from)
@@ -148,14 +152,34 @@ class _Run:
         self.changes = self.flaps = 0
         self.least = self.most = self.current
         self._last_change = (-inf, 0)
-        self._events: list[tuple[float, Callable[[float], None]]] = [
-            *((demand.start_s + at_s, self._by_hand(size)) for at_s, size in given.resizes),
-            *((demand.start_s + at_s, self.fleet.roll_out) for at_s in given.rollouts),
-        ]
+        self._events: list[tuple[float, Callable[[float], None]]] = []
+        """What happens between syncs, the next at the end."""
+        for at_s, size in given.resizes:
+            self._at(demand.start_s + at_s, lambda now, size=size: self._resize(size, now))  # type: ignore[misc]
+        for at_s in given.rollouts:
+            self._at(demand.start_s + at_s, self.fleet.roll_out)
+
+    def _at(self, time_s: float, event: Callable[[float], None]) -> None:
+        self._events.append((time_s, event))
         self._events.sort(key=lambda event: event[0], reverse=True)
 
-    def _by_hand(self, size: int) -> Callable[[float], None]:
-        return lambda now: self._resize(size, now)
+    def poll(self, keda: Keda, triggers: list[tuple[Callable[[View], int], int]]) -> None:
+        """Let KEDA look at its triggers again and again: totals, and the amounts above which they are active."""
+        active_s = self.demand.start_s
+
+        def look(now: float) -> None:
+            nonlocal active_s
+            self.view.look(now, self.current)
+            rest, wakes_at = keda.rests_at or 0, max(keda.minimum, 1)
+            if any(total(self.view) > limit for total, limit in triggers):
+                active_s = now
+                if self.current <= rest:
+                    self._resize(wakes_at, now)
+            elif self.current > rest and now - active_s > keda.cooldown_s:
+                self._resize(rest, now)
+            self._at(now + keda.polling_s, look)
+
+        self._at(self.demand.start_s + keda.polling_s, look)
 
     def sync(self, index: int, now: float, keep: bool, *, ambiguous: bool) -> None:
         """One sync at `now`."""
