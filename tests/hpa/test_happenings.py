@@ -158,9 +158,8 @@ def rivals(folder: Path, text: str) -> list[int | None]:
 def test_rivals_are_found_by_target_by_selector_and_beside_keda(tmp_path: Path) -> None:
     assert rivals(tmp_path, HPA + DEPLOYMENT) == [None]
     assert rivals(tmp_path, HPA + second(target="other") + DEPLOYMENT) == [None, None]
-    canary = DEPLOYMENT.replace("name: web}", "name: canary}", 1).replace(
-        "labels: {app: web}", "labels: {app: web, v: 2}"
-    )
+    labels = "labels: {app: web, track: canary}"
+    canary = DEPLOYMENT.replace("name: web}", "name: canary}", 1).replace("labels: {app: web}", labels)
     assert rivals(tmp_path, HPA + second(target="canary") + DEPLOYMENT + canary) == [1, 0]
     apart = canary.replace("app: web", "app: canary")
     assert rivals(tmp_path, HPA + second(target="canary") + DEPLOYMENT + apart) == [None, None]
