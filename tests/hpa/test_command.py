@@ -25,7 +25,7 @@ def refused(result: Result, *words: str) -> str:
 def test_a_spike_is_told_with_a_chart_its_changes_and_its_totals(easymo: Command, manifest: Path) -> None:
     result = easymo("hpa", "simulate", manifest, *SPIKE)
     assert result.exit_code == 0, result.output
-    assert "00:10:46  2 → 3  cpu asks for 3" in result.stdout
+    assert "00:10:31  2 → 3  cpu asks for 3" in result.stdout
     assert "▒ demand above it" in result.stdout
     assert "nothing was measured" in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
@@ -45,7 +45,7 @@ def test_csv_and_html_are_written(easymo: Command, manifest: Path, tmp_path: Pat
     assert easymo("hpa", "simulate", manifest, *SPIKE, "--csv", rows, "--html", page).exit_code == 0
     records = list(csv.DictReader(rows.read_text().splitlines()))
     assert len(records) == 240
-    assert [records[row]["replicas"] for row in (42, 43)] == ["2", "3"]
+    assert records[42]["replicas"] == "3"
     assert page.read_text().startswith("<!doctype html>")
     refused(easymo("hpa", "simulate", manifest, *SPIKE, "--csv", tmp_path / "no" / "rows.csv"), "cannot be written")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easymo.hpa.errors import MetricError, QuantityError
-from easymo.hpa.pods import Container, Pod, Sample, pod_load, request_of, state_of
+from easymo.hpa.pods import Container, Group, Pod, Sample, pod_load, request_of, state_of
 from easymo.hpa.quantity import milli
 from easymo.hpa.replicas import (
     PodLoad,
@@ -105,14 +105,20 @@ def test_a_sample_counts_once_its_window_began_after_the_pod_was_ready() -> None
     pod = Pod("web-1", ready=True, start_s=0, ready_changed_s=10)
     assert state_of(pod, Sample(1, 24, 15), "cpu", now=30) == "unready"
     assert state_of(pod, Sample(1, 25, 15), "cpu", now=30) == "ready"
-    assert state_of(pod, Sample(1, 24, 15), "cpu", now=120) == "ready"  # older than the initialization period
+    assert state_of(pod, Sample(1, 24, 15), "cpu", now=300) == "ready"  # older than the initialization period
 
 
 def test_no_pods_and_no_samples_are_failures_not_zero() -> None:
-    with pytest.raises(MetricError, match="no pods"):
-        pod_load([], {}, "cpu", 0)
+    with pytest.raises(MetricError, match="there are none"):
+        pod_load([])
     with pytest.raises(MetricError, match="unready"):
-        pod_load([Pod("web-1", phase="Pending")], {"web-1": Sample(1, 0, 15)}, "cpu", 0)
+        pod_load([Group("unready", 3, 0, 1000), Group("missing", 1, 0, 1000), Group("ignored", 1, 50, 1000)])
+
+
+def test_a_missing_pod_counts_as_used_up_to_a_target_above_its_request() -> None:
+    """With a target of 150 % a silent pod is taken to use 150 %, not 100 %, when the size would shrink."""
+    silent = load(60, 3, missing=(1000, 1000))
+    assert utilization(silent, 150, 5, TEN_PERCENT).replicas == 4  # 96 % of 150 % of five; with 100 % it would be 3
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,9 @@ class Conditions(Struct, frozen=True, kw_only=True):
     """How old a sample is when the autoscaler sees it."""
     custom_lag_s: float | None = None
     """The same for Pods, Object and External metrics; None: as old as the others."""
-    scrape_interval_s: float = 15.0
-    """Resource samples stand on a grid of this and are means over it (metrics-server: 15 s); 0: of the last second."""
+    scrape_interval_s: float = 0.0
+    """Resource samples stand on a grid of this and are means over it (metrics-server: 15 s); 0: each is of one second,
+    and `metric_lag_s` is the age that a sample has on average."""
     metric_window_s: float = 15.0
     """The window that a sample claims (metrics-server: 15 s)."""
     first_sample_s: float = 0.0

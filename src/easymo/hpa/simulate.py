@@ -8,6 +8,7 @@ from msgspec import Struct
 from easymo.hpa.behavior import Reason
 from easymo.hpa.conditions import Conditions
 from easymo.hpa.controller import Controller, Decision, tolerance_of
+from easymo.hpa.errors import HpaError
 from easymo.hpa.fleet import Fleet
 from easymo.hpa.keda import Keda
 from easymo.hpa.replicas import Proposal, combine
@@ -123,7 +124,12 @@ def simulate(
     """
     if isinstance(demand, Series):
         demand = Demand.at_period(demand, given, len(hpa.metrics))
-    named, notes = signals(hpa, sources or {}, given, tolerance_of(hpa.behavior, given.tolerance), requests_m)
+    try:
+        named, notes = signals(hpa, sources or {}, given, tolerance_of(hpa.behavior, given.tolerance), requests_m)
+    except HpaError:
+        if ambiguous_from is None:
+            raise
+        named, notes = [], []  # what its metrics show has no effect
     run = _Run(hpa, demand, given, named)
     if keda is not None and keda.rests_at is not None:
         run.poll(keda, [(total_of(sources or {}, name), limit) for name, limit in keda.activations.items()])

@@ -56,8 +56,8 @@ class Model(Struct, kw_only=True):
         float | None, option("The same of Pods, Object and External metrics. Default: --metric-lag.", "--custom-lag")
     ] = None
     scrape_interval_s: Annotated[
-        float, option("Seconds between two samples; each is the mean over them.", "--scrape-interval")
-    ] = 15
+        float, option("Put samples on a grid of so many seconds, as means over them.", "--scrape-interval")
+    ] = 0
     first_sample_s: Annotated[float, option("Seconds that a pod runs before it has a sample.", "--first-sample")] = 0
     full_percent: Annotated[float, option("CPU of a pod at its capacity, % of request.", "--cpu-at-capacity")] = 100
     constant_cpu_m: Annotated[
