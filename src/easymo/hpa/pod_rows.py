@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from easymo.hpa.errors import HpaError, ManifestError
 from easymo.hpa.quantity import milli
-from easymo.trace.row import seconds
+from easymo.trace.row import moment
 
 NO_SAMPLE = "none"
 _READY = {"": None, "true": True, "1": True, "false": False, "0": False}
@@ -72,7 +72,7 @@ def _row(clock: str, record: dict[str, str]) -> PodRow:
         name: text if text == NO_SAMPLE else milli(text) if text else None
         for name, text in (("cpu_m", record.get("cpu", "")), ("memory_m", record.get("memory", "")))
     }
-    return PodRow(seconds(record[clock]), _READY[record.get("ready", "").lower()], **used)
+    return PodRow(moment(record[clock])[0], _READY[record.get("ready", "").lower()], **used)
 
 
 def _numbered(path: Path, clock: str, named: dict[str, list[PodRow]]) -> PodRows:

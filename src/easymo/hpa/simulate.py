@@ -122,7 +122,9 @@ def simulate(
     Raises:
         HpaError: for a metric that the demand does not tell and no source gives.
     """
+    said = []
     if isinstance(demand, Series):
+        said = [f"trace: {demand.note}"] if demand.note else []
         demand = Demand.at_period(demand, given, len(hpa.metrics))
     try:
         named, notes = signals(hpa, sources or {}, given, tolerance_of(hpa.behavior, given.tolerance), requests_m)
@@ -139,7 +141,7 @@ def simulate(
         run.pass_time(demand.pieces[index])
     if ambiguous_from is not None:
         notes.append(f"{hpa.name} does not act: another autoscaler scales the same pods (AmbiguousSelector).")
-    return Simulation(hpa.name, given, run.totals(), run.syncs, notes)
+    return Simulation(hpa.name, given, run.totals(), run.syncs, said + notes)
 
 
 class _Run:
