@@ -231,10 +231,12 @@ def _per_pod(source: Values, clock: Literal["sample_s", "custom_s"]) -> Use:
 
     def use(view: View, cohort: Cohort | None) -> int:
         sampled_s = view.sample_s if clock == "sample_s" else view.custom_s
-        if cohort is not None and not cohort.readiness(sampled_s)[1]:
+        second_s = sampled_s // 1
+        # An answer without lag shows the load of the last whole second for pods that are ready at this moment.
+        if cohort is not None and not cohort.readiness(sampled_s if sampled_s == view.now else second_s)[1]:
             return 0
         if total is None:
-            return int(view.share(sampled_s // 1) * 1000 + 1e-6)
+            return int(view.share(second_s) * 1000 + 1e-6)
         if isinstance(source, Series):
             return round(source.at(sampled_s) * 1000) // max(view.fleet.serving, 1)
         return total(view) // max(view.fleet.serving, 1)
