@@ -12,6 +12,7 @@ from easymo.hpa.errors import HpaError
 from easymo.hpa.happenings import duration_s, happenings
 from easymo.hpa.inputs import read_autoscalers
 from easymo.hpa.pod_rows import NO_SAMPLE, PodRow, read_pod_rows
+from easymo.hpa.signals import Shared
 from easymo.hpa.simulate import simulate
 from easymo.trace import Series, shape
 from tests.hpa.conftest import HPA
@@ -72,6 +73,19 @@ def test_memory_of_pods_that_run_and_are_not_ready_counts() -> None:
     assert sorted(set(sizes(found))) == [3, 5, 8, 10]
 
 
+def test_memory_that_pods_share_falls_when_there_are_more_of_them() -> None:
+    given = Conditions(capacity=1, startup_s=5, readiness_delay_s=5, sync_period_s=5, metric_lag_s=10, sync_work_s=0)
+    total = Series((0.0, 100.0, 300.0), (100 * 2**20, 700 * 2**20, 100 * 2**20), 900.0)
+    used = {"memory": Shared(20 * 2**20 * 1000, total)}
+    idle = Series((0.0,), (0.0,), 900.0)
+    found = simulate(hpa(memory(80)), idle, given, used, requests_m={"memory": 100 * 2**20 * 1000})
+    assert [s.value for s in found.syncs if s.time_s == 100] == [70], "20 of their own and half of 100"
+    assert found.totals.most_replicas == 10
+    assert [s.value for s in found.syncs if s.time_s == 290] == [90], "20 and a tenth of 700"
+    shrunk = next(s.time_s for s in found.syncs if s.replicas < s.current)
+    assert [s.value for s in found.syncs if s.time_s == shrunk + 5] == [30], "the sample is of ten pods still"
+
+
 def test_a_service_that_sheds_needs_fewer_pods_than_one_that_queues() -> None:
     demand = Series((0.0, 600.0, 900.0), (100.0, 900.0, 100.0), HOUR)
     queued = simulate(hpa(cpu(60), maximum=30), demand, Conditions(capacity=100))
@@ -101,6 +115,15 @@ def test_a_size_set_by_hand_is_taken_back_by_the_autoscaler() -> None:
     found = simulate(hpa(cpu(50)), Series((0.0,), (50.0,), HOUR), given)
     assert [sync.current for sync in found.syncs if 595 < sync.time_s < 605 or sync.time_s > 3570][-1] == 2
     assert found.totals.most_replicas == 9
+
+
+def test_a_size_set_by_hand_is_seen_by_a_sync_in_the_same_second() -> None:
+    given = Conditions(capacity=100, sync_work_s=0.5, resizes=((620.1, 9),))  # syncs at 15.5 s, 31 s, … 620 s, 635.5 s
+    found = simulate(hpa(cpu(50)), Series((0.0,), (50.0,), HOUR), given)
+    assert [s.current for s in found.syncs if s.time_s == 620.0] == [2]
+    later = Conditions(capacity=100, sync_work_s=0.5, resizes=((635.1, 9),))
+    found = simulate(hpa(cpu(50)), Series((0.0,), (50.0,), HOUR), later)
+    assert [s.current for s in found.syncs if s.time_s == 635.5] == [9]
 
 
 def test_an_autoscaler_stays_off_while_its_workload_has_no_pods() -> None:

@@ -84,6 +84,8 @@ class Fleet:
             else:
                 self.mature += 1
         self.numbered = self.replicas = replicas
+        self.removals: list[tuple[float, float, int]] = []
+        """Pods that are no more: removed when, running since when, how many."""
         self.queue = self.peak_queue = self.short_s = self.over = 0.0
         self.count_ready(start_s)
 
@@ -138,12 +140,22 @@ class Fleet:
             if old in (None, cohort.version < self.version) and ready in (None, cohort.readiness(now)[1]):
                 taken = min(count, cohort.count)
                 cohort.count -= taken
-                self.replicas -= taken
                 count -= taken
+                self._removed(taken, now, cohort.running_s)
         self.young = [cohort for cohort in self.young if cohort.count]
         if not old and count:
             self.mature -= count
-            self.replicas -= count
+            self._removed(count, now, -inf)
+
+    def _removed(self, count: int, now: float, running_s: float) -> None:
+        self.replicas -= count
+        if count:
+            self.removals.append((now, running_s, count))
+
+    def running(self, time_s: float) -> int:
+        """Pods that were running at `time_s`, since removed or not."""
+        there = self.mature + sum(cohort.count for cohort in self.young if cohort.running_s <= time_s)
+        return there + sum(count for at_s, ran_s, count in self.removals if ran_s <= time_s < at_s)
 
     def _roll(self, now: float) -> None:
         """What a Deployment's controller does in a rolling update whenever something changed."""
@@ -188,7 +200,7 @@ class Fleet:
     def count_ready(self, now: float) -> None:
         """Bring `serving` up to date, and let a rollout go on."""
         if self.version and any(cohort.version < self.version for cohort in self.young):
-            self._roll(now)
+            self._roll(max(cohort.readiness(now)[0] for cohort in self.young))
         self.serving = self.mature + sum(cohort.count for cohort in self.young if cohort.readiness(now)[1])
 
     def next_change(self, now: float) -> float:

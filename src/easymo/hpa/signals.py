@@ -137,7 +137,7 @@ def _modelled_use(metric: Metric, source: Source | None, request_m: int, given: 
         return lambda view, _: steady_m
     if isinstance(source, Shared):
         return lambda view, _: (
-            source.base_m + round(source.total.at(view.sample_s) * 1000) // view.running(view.sample_s)
+            source.base_m + round(source.total.at(view.sample_s) * 1000) // max(view.fleet.running(view.sample_s), 1)
         )
     if isinstance(source, Series) and metric.name == "memory":
         return lambda view, _: int(source.at(view.sample_s) * 1000)

@@ -171,6 +171,11 @@ class _Run:
         self._events.append((time_s, event))
         self._events.sort(key=lambda event: event[0], reverse=True)
 
+    def _happen(self, now: float) -> None:
+        while self._events and self._events[-1][0] <= now:
+            time_s, event = self._events.pop()
+            event(time_s)
+
     def poll(self, keda: Keda, triggers: list[tuple[Callable[[View], int], int]]) -> None:
         """Let KEDA look at its triggers again and again: totals, and the amounts above which they are active."""
         active_s = self.demand.start_s
@@ -191,7 +196,9 @@ class _Run:
 
     def sync(self, index: int, now: float, keep: bool, *, ambiguous: bool) -> None:
         """One sync at `now`."""
-        fleet, view, before = self.fleet, self.view, self.current
+        fleet, view = self.fleet, self.view
+        self._happen(now)
+        before = self.current
         if fleet.young:
             fleet.settle(now)
             fleet.count_ready(now)
@@ -245,8 +252,7 @@ class _Run:
         for piece in pieces:
             start, end, value = piece
             while fleet.young or self._events:
-                while self._events and self._events[-1][0] <= start:
-                    self._events.pop()[1](start)
+                self._happen(start)
                 fleet.count_ready(start)
                 cut_s = ceil(min(fleet.next_change(start), self._events[-1][0] if self._events else inf, end))
                 if cut_s >= end:

@@ -75,11 +75,6 @@ class View:
         """Pods' worth of work that was being done."""
         return self._busy[self._step(self.custom_s)]
 
-    def running(self, time_s: float) -> int:
-        """Pods that were running at `time_s` and still are; at least 1."""
-        fleet = self.fleet
-        return max(fleet.mature + sum(c.count for c in fleet.young if c.running_s <= time_s), 1)
-
     def mean_share(self) -> float:
         """What resource samples show of a pod that was serving all the time that they cover."""
         interval_s, end_s = self.given.scrape_interval_s, self.sample_s + 1
