@@ -15,7 +15,7 @@ from easymo.hpa.controller import tolerance_of
 from easymo.hpa.errors import MetricError
 from easymo.hpa.manifests import Document
 from easymo.hpa.pod_rows import NO_SAMPLE, PodRow, PodRows
-from easymo.hpa.pods import Pod, Sample, is_serving
+from easymo.hpa.pods import Pod, Sample
 from easymo.hpa.quantity import milli
 from easymo.hpa.replicas import Proposal, average_value, total_average_value, total_value, utilization
 from easymo.hpa.signals import Shared, Source
@@ -23,7 +23,7 @@ from easymo.hpa.simulate import Demand, Simulation, simulate
 from easymo.hpa.spec import Hpa, Metric, MetricType, hpa_from
 from easymo.hpa.workload import Workload
 from easymo.trace import Series
-from tests.hpa.vectors import load_of
+from tests.hpa.vectors import load_of, serving
 
 FOLDER = Path(__file__).parent / "recordings"
 MIB = 2**20
@@ -280,7 +280,7 @@ def _proposal(metric: Metric, answers: list[dict[str, Any]], seen: Seen, recordi
         total = sum(milli(value) for value in answer["values"])
         if metric.target == "AverageValue":
             return total_average_value(total, metric.amount, len(seen.pods), tolerance)
-        return total_value(total, metric.amount, current, sum(map(is_serving, seen.pods)), tolerance)
+        return total_value(total, metric.amount, current, serving(seen.pods), tolerance)
     if "values_m" in answer:
         samples = {name: Sample(value, seen.now, 0) for name, value in answer["values_m"].items()}
         return average_value(load_of(seen.pods, samples, None), metric.amount, current, tolerance)

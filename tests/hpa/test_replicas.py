@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easymo.hpa.errors import MetricError, QuantityError
-from easymo.hpa.pods import Container, Group, Pod, Sample, pod_load, request_of, state_of
+from easymo.hpa.pods import Group, Pod, Sample, pod_load, state_of
 from easymo.hpa.quantity import milli
 from easymo.hpa.replicas import (
     PodLoad,
@@ -78,19 +78,6 @@ def test_one_failed_metric_blocks_every_scale_down_and_no_scale_up() -> None:
     assert combine([None, 4], current=4) == 4
     assert combine([5, None], current=4) == 5
     assert combine([], current=4) is None
-
-
-def test_a_container_without_a_request_takes_the_metric_away() -> None:
-    pod = Pod("web-1", containers=(Container("app", 500), Container("mesh", None)))
-    with pytest.raises(MetricError, match="mesh"):
-        request_of(pod, None)
-    assert request_of(pod, "app") == 500
-
-
-def test_a_request_of_the_whole_pod_replaces_those_of_its_containers() -> None:
-    pod = Pod("web-1", containers=(Container("app", 500),), request_m=800)
-    assert request_of(pod, None) == 800
-    assert request_of(pod, None, pod_level=False) == 500
 
 
 def test_a_starting_pod_is_unready_for_cpu_and_counts_for_anything_else() -> None:

@@ -20,15 +20,6 @@ LONG_AGO_S = float("-inf")
 State = Literal["ready", "unready", "missing", "ignored"]
 
 
-class Container(Struct, frozen=True):
-    """A container and its request of one resource, in thousandths; None when it has none."""
-
-    name: str
-    request_m: int | None
-    counts: bool = True
-    """False for an init container that ends before the others start."""
-
-
 class Pod(Struct, frozen=True):
     """A pod as the API shows it. Times are seconds on the clock of the sync; ``ready`` None: no Ready condition."""
 
@@ -38,9 +29,6 @@ class Pod(Struct, frozen=True):
     ready: bool | None = True
     start_s: float | None = None
     ready_changed_s: float | None = None
-    containers: tuple[Container, ...] = ()
-    request_m: int | None = None
-    """The request of the pod as a whole (Kubernetes 1.34), which then replaces those of its containers."""
 
 
 class Sample(Struct, frozen=True):
@@ -76,35 +64,6 @@ def state_of(
         return "unready" if not pod.ready or stale else "ready"
     never_ready = not pod.ready and pod.start_s + readiness_delay_s > changed_s
     return "unready" if never_ready else "ready"
-
-
-def is_serving(pod: Pod) -> bool:
-    """Whether ``pod`` carries load, which is what Object and External totals are divided by."""
-    return pod.phase == "Running" and pod.ready is True
-
-
-def request_of(pod: Pod, container: str | None, *, pod_level: bool = True) -> int:
-    """Request of ``pod``, or of one of its containers, in thousandths.
-
-    Raises:
-        MetricError: one container without a request takes the whole metric away.
-    """
-    if container is None and pod_level and pod.request_m is not None:
-        return pod.request_m
-    total = 0
-    for candidate in pod.containers:
-        if container is not None and candidate.name != container:
-            continue
-        if not candidate.counts:
-            continue
-        if candidate.request_m is None:
-            raise MetricError(f"Container {candidate.name} of pod {pod.name} has no request, so it has no utilization.")
-        if container is not None:
-            return candidate.request_m
-        total += candidate.request_m
-    if container is not None:
-        raise MetricError(f"Pod {pod.name} has no container {container}, so the metric has no value.")
-    return total
 
 
 class Group(NamedTuple):
