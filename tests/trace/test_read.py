@@ -135,6 +135,16 @@ def test_the_hour_that_autumn_repeats_is_kept_apart_by_the_order_of_the_rows(tmp
     assert "set back at line 122" in found.note
 
 
+def test_the_hour_that_spring_leaves_out_is_no_gap_to_fill(tmp_path: Path) -> None:
+    clocks = [f"{hour:02}:{minute:02}:00" for hour in (0, 1, 3) for minute in range(60)]
+    refused(tmp_path, local(*clocks).replace("10-25", "03-29"), "set forward", "UTC")
+
+
+@pytest.mark.parametrize("name", ["timestamp", "Date", "ts", "@timestamp", "DateTime"])
+def test_the_column_of_times_has_the_names_that_tools_give_it(tmp_path: Path, name: str) -> None:
+    assert read_trace(write(tmp_path, f"{name},value\n0,1\n15,2\n")) == {"": Series((0, 15), (1, 2))}
+
+
 def test_local_times_that_only_go_back_are_refused_and_the_way_out_is_said(tmp_path: Path) -> None:
     refused(tmp_path, local("01:00:00", "01:01:00", "01:00:30", "01:02:00"), "goes back", "UTC")
     refused(tmp_path, local("02:00:00", "02:00:00", "02:01:00", "02:01:00"), "twice", "set back")

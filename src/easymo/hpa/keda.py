@@ -27,6 +27,14 @@ THRESHOLDS = {
     "redis": ("listLength", "activationListLength"),
     "postgresql": ("targetQueryValue", "activationTargetQueryValue"),
     "metrics-api": ("targetValue", "activationTargetValue"),
+    "mysql": ("queryValue", "activationQueryValue"),
+    "redis-streams": ("pendingEntriesCount", "activationLagCount"),
+    "nats-jetstream": ("lagThreshold", "activationLagThreshold"),
+    "loki": ("threshold", "activationThreshold"),
+    "aws-cloudwatch": ("targetMetricValue", "activationTargetMetricValue"),
+    "azure-queue": ("queueLength", "activationQueueLength"),
+    "azure-servicebus": ("messageCount", "activationMessageCount"),
+    "gcp-pubsub": ("value", "activationValue"),
 }
 """Trigger → the keys of its target and of the value above which it is active."""
 

@@ -12,6 +12,10 @@ from easymo.trace.errors import TraceError
 from easymo.trace.row import Row, moment
 
 
+TIMES = ("time", "timestamp", "@timestamp", "datetime", "date", "ts")
+"""Names of the column of times."""
+
+
 def read_csv(path: Path, text: str) -> dict[str, list[Row]]:
     """Rows by series, in the order of the file."""
     if text.lower().startswith("sep="):  # a hint for Excel
@@ -19,8 +23,8 @@ def read_csv(path: Path, text: str) -> dict[str, list[Row]]:
     delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     header = next((record for record in reader if record), [])
-    names = [name.strip().lower() for name in header]
-    if "time" not in names or len(names) < 2:
+    names = ["time" if name.strip().lower() in TIMES else name.strip().lower() for name in header]
+    if names.count("time") != 1 or len(names) < 2:
         raise TraceError(
             path, 1, "the first line must be the header time,value[,series], or time and a name per series."
         )

@@ -102,6 +102,8 @@ def _check_gaps(path: Path, called: str, rows: list[Row]) -> None:
     for step, before, after in zip(steps, rows, rows[1:], strict=False):
         if step >= GAP_STEPS * usual:
             wanted = "Fill them in, cut the trace there, or pass --hold-gaps to let the last value hold"
+            if after.clock == "local" and step == HOUR_S + usual:
+                wanted = "If clocks were set forward here, nothing is missing: export it with UTC times"
             missing = f"has a row every {usual:g} s but none between {clock(before.time_s)} and {clock(after.time_s)}"
             raise TraceError(path, after.place, f"{called} {missing}. {wanted}.")
 
