@@ -14,9 +14,9 @@ from litestar import Litestar, Request, Response, post
 
 from easymo_platform.agent_core.rules import reply_by_rules
 from tests.agent_core.conftest import AgentCore, opened
+from tests.conftest import Database
 from tests.whatsapp_webhook.outside import served
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 KINDS = ("broker", "support", "sales", "marketing", "mobility")
 
 

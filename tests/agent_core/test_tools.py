@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from easymo_platform.voice_bridge import app as voice_bridge_app
 from tests.agent_core.conftest import AgentCore
+from tests.conftest import Database
 from tests.whatsapp_webhook.outside import served
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -169,6 +169,8 @@ async def open_cache(namespace: str) -> AsyncIterator[Open]:
         opened.append(cache)
         return cache
 
-    yield open_
-    for cache in opened:
-        await cache.__aexit__(None, None, None)
+    try:
+        yield open_
+    finally:
+        for cache in opened:
+            await cache.__aexit__(None, None, None)

@@ -84,10 +84,12 @@ async def fresh_database(server_url: str) -> AsyncIterator[asyncpg.Connection]:
     admin = await asyncpg.connect(server_url)
     await admin.execute(f"create database {name}")
     connection = await asyncpg.connect(address(server_url, name))
-    yield connection
-    await connection.close()
-    await admin.execute(f"drop database {name}")
-    await admin.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+        await admin.execute(f"drop database {name}")
+        await admin.close()
 
 
 def address(server_url: str, database: str) -> str:

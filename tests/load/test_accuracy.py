@@ -34,8 +34,10 @@ def freezing(*arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     command = [sys.executable, freezing_server.__file__, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}", server
-        server.kill()
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}", server
+        finally:
+            server.kill()
 
 
 def account_of(server: "subprocess.Popen[str]") -> dict[str, Any]:

@@ -120,11 +120,13 @@ class Judge:
 def judges() -> Iterator[list[Judge]]:
     """Judges put in here are killed after the test, whatever happened."""
     started: list[Judge] = []
-    yield started
-    for judge in started:
-        with suppress(ProcessLookupError):
-            os.killpg(judge.process.pid, signal.SIGKILL)
-        judge.process.communicate()
+    try:
+        yield started
+    finally:
+        for judge in started:
+            with suppress(ProcessLookupError):
+                os.killpg(judge.process.pid, signal.SIGKILL)
+            judge.process.communicate()
 
 
 @pytest.mark.slow

@@ -5,13 +5,12 @@ import pytest
 from easymo_platform.runtime.auth import Tokens
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.twilio import signature
+from tests.conftest import Database
 from tests.voice_bridge.client import insert_call, status_of, voice_bridge
 
 KEY = "key-of-the-tests-of-voice-bridge-0000"
 TOKEN = "twilio-token-of-the-tests"
 PATH = "/webhooks/twilio/voice-status"
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from tests.conftest import Database
 from tests.voice_bridge.client import NUMBER, insert_call, insert_user, voice_bridge
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 def ago(**duration: float) -> datetime:

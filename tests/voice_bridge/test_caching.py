@@ -16,9 +16,10 @@ import pytest
 from easymo.embedded import Valkey
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
+from tests import asgi
+from tests.conftest import Database
 from tests.voice_bridge.client import NUMBER, callback, insert_call, insert_user, move, place, until, voice_bridge
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 LIVE_CALLS = "/analytics/live-calls"
 FRESH_WITHIN_S = 5.0
 """Half of the shortest ttl of these lists: what is seen within it was dropped, it did not merely end. How soon it is
@@ -218,7 +219,7 @@ async def test_errors_are_not_cached(environ: dict[str, str], database: Database
 async def test_cached_reads_send_no_statement(environ: dict[str, str]) -> None:
     app = create(environ)
     registry = app.state.runtime.metrics.registry
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://v") as client:
+    async with app.lifespan(), httpx.AsyncClient(transport=asgi.transport(app), base_url="http://v") as client:
         for _ in range(10):
             await client.get(LIVE_CALLS)
         await _hit(client, LIVE_CALLS)

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from easymo_platform.whatsapp_webhook import signature
 from easymo_platform.whatsapp_webhook.ingest import BATCH_MAX_BYTES
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import (
     NUMBER,
     SECRET,
@@ -25,7 +26,6 @@ from tests.whatsapp_webhook.client import (
     webhook,
 )
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 COUNT = "select count(*) from whatsapp_messages"
 
 

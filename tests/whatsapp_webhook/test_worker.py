@@ -10,10 +10,10 @@ from litestar import Response
 
 from easymo_platform.whatsapp_webhook.conversation import MENU
 from easymo_platform.whatsapp_webhook.store import reply_id
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import NUMBER, deliver, idle_worker, status, text, until, webhook, worker
 from tests.whatsapp_webhook.outside import CloudApi, agent_core, refusal
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 OTHER = "250700000002"
 
 

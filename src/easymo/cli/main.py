@@ -1,5 +1,6 @@
 """Assembles the command line from one module per noun."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -45,6 +46,8 @@ def root(
 
 def main() -> None:
     """Run the command line; a package of an extra that is not installed is answered with how to install it."""
+    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except ModuleNotFoundError as error:
