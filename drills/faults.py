@@ -93,7 +93,7 @@ async def valkey_full(world: World) -> AsyncIterator[None]:
             yield
         finally:
             for name in ("maxmemory", "maxmemory-policy"):
-                await redis.config_set(name, before[name])
+                await redis.config_set(name, before[name] or "")
 
 
 @asynccontextmanager

@@ -129,6 +129,7 @@ async def test_model_is_told_what_was_said_before(
     assert told == [["first"], ["first", "from the model", "second"], ["other", "third"]]
     assert [message["role"] for message in model.asked[1]["messages"]] == ["system", "user", "assistant", "user"]
     row = await database.fetchrow("select tokens_in, tokens_out, model from agent_messages where role = 'agent'")
+    assert row is not None
     assert tuple(row) == (11, 5, "tiny-1")
 
 

@@ -58,8 +58,10 @@ async def test_every_tool_works_with_its_permission_and_leaves_a_trail(
     call = await database.fetchrow(
         "select to_number, topic from voice_calls where id = $1", answers["create-call"]["callId"]
     )
+    assert call is not None
     assert tuple(call) == ("+250700000001", "delivery")
     payment = await database.fetchrow("select amount, status, type from transactions")
+    assert payment is not None
     assert (int(payment["amount"]), payment["status"], payment["type"]) == (1200, "pending", "payment")
     trail = await database.fetch(
         "select tool from agent_tool_events where tenant_id = 'kigali' and subject = 'agent-7'"

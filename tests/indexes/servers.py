@@ -137,7 +137,7 @@ def pgbouncer(database_url: str, pool_mode: str) -> Iterator[str]:
 
 @contextmanager
 def _folder(owner: int | None = None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="easymo-test-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix=f"easymo-{os.getpid()}-test-", dir="/var/tmp") as name:
         if os.geteuid() == 0:
             os.chown(name, _user() if owner is None else owner, -1)
         yield Path(name)
@@ -145,8 +145,8 @@ def _folder(owner: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def _serving(command: list[str], unix_socket: Path, stop: signal.Signals, owner: int | None = None) -> Iterator[None]:
-    as_user = {"user": _user() if owner is None else owner} if os.geteuid() == 0 else {}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user)
+    user = (_user() if owner is None else owner) if os.geteuid() == 0 else None
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user)
     try:
         deadline = time.monotonic() + _READY_WITHIN_S
         while not _accepts(unix_socket):
@@ -171,8 +171,8 @@ def _accepts(unix_socket: Path) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    as_user = {"user": _user()} if os.geteuid() == 0 else {}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_user)
+    user = _user() if os.geteuid() == 0 else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user)
     assert done.returncode == 0, done.stderr
 
 

@@ -325,15 +325,16 @@ async def test_queue_is_measured_by_the_service_even_without_a_worker(
 ) -> None:
     insert = "insert into render_jobs (plan_id, plan, status, created_at, lease_until) values ('p', '{}', $1, $2, $3)"
     now = await database.fetchval("select now()")
-    for status, age_s, lease_s in (
+    jobs: tuple[tuple[str, float, float | None], ...] = (
         ("queued", 90, None),
         ("queued", 30, None),
         ("running", 10, 60),
         ("running", 10, -1),
         ("succeeded", 999, None),
-    ):
+    )
+    for status, job_age_s, lease_s in jobs:
         lease = None if lease_s is None else now + timedelta(seconds=lease_s)
-        await database.execute(insert, status, now - timedelta(seconds=age_s), lease)
+        await database.execute(insert, status, now - timedelta(seconds=job_age_s), lease)
     service = app.create(environ)
 
     def value(name: str) -> float | None:

@@ -87,7 +87,11 @@ async def _consent(client: httpx.AsyncClient, call_id: UUID) -> httpx.Response:
     return await client.post(f"/calls/{call_id}/consent", json={})
 
 
-SHOWN = {_status: ("status", "active"), _callback: ("status", "active"), _consent: ("consent_obtained", True)}
+SHOWN: dict[Writer, tuple[str, object]] = {
+    _status: ("status", "active"),
+    _callback: ("status", "active"),
+    _consent: ("consent_obtained", True),
+}
 
 
 @pytest.mark.parametrize("write", SHOWN)
@@ -195,6 +199,7 @@ async def test_reads_and_writes_go_on_when_redis_is_killed(environ: dict[str, st
     with Valkey() as valkey:
         async with voice_bridge(environ | {"REDIS_URL": valkey.url}) as client:
             assert (await live(client))[call_id]["status"] == "ringing"
+            assert valkey.pid
             os.kill(valkey.pid, signal.SIGKILL)
             assert (await move(client, call_id, "active")).status_code == 200
             for _ in range(20):
