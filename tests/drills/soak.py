@@ -22,7 +22,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from easymo.embedded import Postgres, Valkey
-from easymo.proof.evidence import accepted_verdict
+from easymo.proof.accepted.evidence import accepted_verdict
 from easymo_platform.agent_core.api import READ
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.runtime.auth import LOAD_TEST, Tokens
