@@ -12,7 +12,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from easymo.indexes import Retry, apply, read_declared, rollback
-from easymo_platform.operations.rollback_indexes import MIGRATION
+from easymo_platform.operations.rollback.indexes import MIGRATION
 from tests.drills.clients import LIST, MESSAGE, READ, STATUS
 from tests.drills.fleet import Replica
 from tests.drills.servers import Breakable, SlowWire

@@ -14,7 +14,7 @@ from easymo.indexes.observed import Connection
 from easymo.indexes.parameters import preparable
 from easymo.indexes.parser import SyntaxFault, fingerprint
 
-_SERVICES = Path(__file__).parents[1]
+_SERVICES = Path(__file__).parents[2]
 _SLOWEST = 3
 _LARGE_TABLE_ROWS = 10_000
 """Postgres is right to read a small table from end to end."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from easymo_platform.operations.flush import flush
-from easymo_platform.operations.rollback_plan import Action, Attempt
-from easymo_platform.operations.rolling_control import CONTROL, restart
+from easymo_platform.operations.local.control import CONTROL, restart
+from easymo_platform.operations.rollback.plan import Action
 from easymo_platform.operations.serve import SERVICES
 
 _RESTART = "python -m easymo_platform restart"
@@ -17,7 +17,7 @@ def application(here: Mapping[str, str]) -> list[Action]:
             "application",
             "restart",
             (_RESTART,),
-            lambda _: _restart(here, {}),
+            lambda: _restart(here, {}),
             remark="a process restart: this checkout is the only revision here; a cluster goes back to the one before",
         )
     ]
@@ -30,7 +30,7 @@ def autoscaler() -> list[Action]:
             "autoscaler",
             "none",
             (),
-            lambda _: "nothing to do",
+            lambda: "nothing to do",
             remark="nothing scales here: one process of each service, before and after",
         )
     ]
@@ -42,13 +42,13 @@ def cache(here: Mapping[str, str]) -> list[Action]:
         "cache",
         "off",
         (f"{_RESTART} --set REDIS_ENABLED=false",),
-        lambda _: _restart(here, {"REDIS_ENABLED": "false"}),
+        lambda: _restart(here, {"REDIS_ENABLED": "false"}),
     )
     url = here.get("REDIS_URL")
     if not url:
         return [off]
 
-    def drop(_: Attempt) -> str:
+    def drop() -> str:
         return f"{flush(url)} keys dropped"
 
     return [off, Action("cache", "flush", ("python -m easymo_platform flush-cache --yes",), drop)]

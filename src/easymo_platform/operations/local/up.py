@@ -17,8 +17,8 @@ import asyncpg
 from easymo.embedded import CacheServer, DatabaseServer, EmbeddedError, cache_server, database_server
 from easymo_platform.operations.credentials import ENVIRONMENT_FILE, credentials, environment_file
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.operations.rolling import LocalServices, end_with_parent, local_services
-from easymo_platform.operations.rolling_control import CONTROL, control_socket
+from easymo_platform.operations.local.control import CONTROL, control_socket
+from easymo_platform.operations.local.rolling import LocalServices, end_with_parent, local_services
 from easymo_platform.operations.serve import SERVICES, listen
 from easymo_platform.runtime.addresses import without_password
 from easymo_platform.sample_data.keys import SCALES

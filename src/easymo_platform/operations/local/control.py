@@ -19,7 +19,7 @@ import msgspec
 
 from easymo_platform.operations.credentials import ENVIRONMENT_FILE, read_environment_file
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.operations.rolling import LocalServices
+from easymo_platform.operations.local.rolling import LocalServices
 from easymo_platform.operations.serve import SERVICES
 
 CONTROL = "EASYMO_UP_SOCKET"

@@ -5,22 +5,22 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from easymo_platform.operations import rollback_cluster, rollback_local
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.operations.rollback_cluster import Kubectl, current_context
-from easymo_platform.operations.rollback_indexes import indexes
-from easymo_platform.operations.rollback_journal import JOURNAL, WHOLE, RollbackJournal
-from easymo_platform.operations.rollback_plan import STEPS, Action, Attempt, Outcome, State
-from easymo_platform.operations.rolling_control import platform_here
+from easymo_platform.operations.local.control import platform_here
+from easymo_platform.operations.rollback import cluster, local
+from easymo_platform.operations.rollback.cluster import Kubectl, current_context
+from easymo_platform.operations.rollback.indexes import indexes
+from easymo_platform.operations.rollback.plan import STEPS, Action, Outcome
+
+_ALL = "all"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What `--json` prints. ``target`` is where; ``failed`` the sentence of the action that could not be done."""
+    """What `--json` prints. `target` is where; `failed` the sentence of the action that could not be done."""
 
     target: str
     dry_run: bool
@@ -49,54 +49,46 @@ def plan(steps: Sequence[str], options: argparse.Namespace, environ: Mapping[str
 def _local(step: str, here: Mapping[str, str]) -> list[Action]:
     match step:
         case "application":
-            return rollback_local.application(here)
+            return local.application(here)
         case "autoscaler":
-            return rollback_local.autoscaler()
+            return local.autoscaler()
         case "cache":
-            return rollback_local.cache(here)
+            return local.cache(here)
     return indexes(_database_url(here))
 
 
 def _of_cluster(step: str, kubectl: Kubectl, manifests: Path | None, environ: Mapping[str, str]) -> list[Action]:
     match step:
         case "application":
-            return rollback_cluster.application(kubectl)
+            return cluster.application(kubectl)
         case "autoscaler":
-            return rollback_cluster.autoscaler(kubectl, manifests)
+            return cluster.autoscaler(kubectl, manifests)
         case "cache":
-            return rollback_cluster.cache(kubectl)
+            return cluster.cache(kubectl)
     return indexes(_database_url(environ))
 
 
-def perform(actions: Sequence[Action], journal: RollbackJournal, report: Callable[[Outcome], None]) -> str:
-    """Do what is not done yet, in order. Returns the sentence of the action that failed; empty when none did."""
+def perform(actions: Sequence[Action], report: Callable[[Outcome], None]) -> str:
+    """Do the actions in order. Returns the sentence of the action that failed; empty when none did."""
     failed = ""
     for action in actions:
-        identity, started = f"{action.step}: {action.name}", time.monotonic()
+        started = time.monotonic()
         if failed:
             report(Outcome(action.step, action.name, action.commands, "not reached", 0.0, ""))
             continue
-        if journal.is_done(identity):
-            report(Outcome(action.step, action.name, action.commands, "done before", 0.0, ""))
-            continue
-        journal.begin(identity)
         try:
-            said = action.perform(Attempt(journal.noted(identity), partial(journal.begin, identity)))
+            said = action.perform()
         except OperationError as error:
             failed = said = str(error)
-        else:
-            journal.done(identity)
         seconds = time.monotonic() - started
         report(Outcome(action.step, action.name, action.commands, "failed" if failed else "done", seconds, said))
     return failed
 
 
-def show(actions: Sequence[Action], journal: RollbackJournal, report: Callable[[Outcome], None]) -> None:
+def show(actions: Sequence[Action], report: Callable[[Outcome], None]) -> None:
     """The dry run: what `perform` would do."""
     for action in actions:
-        done = journal.is_done(f"{action.step}: {action.name}")
-        state: State = "done before" if done else "planned"
-        report(Outcome(action.step, action.name, action.commands, state, 0.0, action.remark))
+        report(Outcome(action.step, action.name, action.commands, "planned", 0.0, action.remark))
 
 
 def _database_url(environ: Mapping[str, str]) -> str:
@@ -112,7 +104,7 @@ def _database_url(environ: Mapping[str, str]) -> str:
 def main(arguments: list[str]) -> int:
     """Parse, then show or do. Returns 0, 1 when an action failed or there is no platform, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
-    steps = STEPS if options.step == WHOLE else (options.step,)
+    steps = STEPS if options.step == _ALL else (options.step,)
     outcomes: list[Outcome] = []
 
     def report(outcome: Outcome) -> None:
@@ -123,12 +115,18 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     try:
         target, actions = plan(steps, options, os.environ)
-        failed = _carry_out(target, actions, options, report)
+        if not options.json:
+            sys.stdout.write(f"Rollback on: {target}\n")
+        failed = ""
+        if options.yes:
+            failed = perform(actions, report)
+        else:
+            show(actions, report)
     except OperationError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: what was reported is done; the same command goes on from there.\n")
+        sys.stderr.write("Interrupted. Run the same command again; every action is safe to repeat.\n")
         return 130
     seconds = time.monotonic() - started
     if options.json:
@@ -139,34 +137,15 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _carry_out(
-    target: str, actions: Sequence[Action], options: argparse.Namespace, report: Callable[[Outcome], None]
-) -> str:
-    """Show the actions, or do them. Returns the sentence of the one that failed."""
-    journal = RollbackJournal(options.journal, target)
-    if options.afresh and options.yes:
-        journal.finish()
-    if not options.json:
-        _print_head(target, journal)
-    if not options.yes:
-        show(actions, journal, report)
-        return ""
-    journal.start(options.step)
-    failed = perform(actions, journal, report)
-    if not failed:
-        journal.reached(options.step)
-    return failed
-
-
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     command = argparse.ArgumentParser(
         prog="python -m easymo_platform rollback",
         description="Take the performance changes back, in the order application, autoscaler, cache, indexes, each "
-        "alone or all. Without --yes it only prints what it would do. A run that broke off is continued by the next.",
+        "alone or all. Without --yes it only prints what it would do. Every action is safe to repeat.",
         epilog="Example: python -m easymo_platform rollback cache --yes",
     )
-    command.add_argument("step", nargs="?", choices=(*STEPS, WHOLE), default=WHOLE, help="default: all")
+    command.add_argument("step", nargs="?", choices=(*STEPS, _ALL), default=_ALL, help="default: all")
     command.add_argument("--yes", action="store_true", help="do it")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
@@ -176,17 +155,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--manifests", type=Path, help="autoscalers of before, to apply; default: none, and replicas as they are"
     )
-    command.add_argument("--afresh", action="store_true", help="forget the run that broke off and begin at the start")
-    command.add_argument("--journal", type=Path, default=JOURNAL, help="what is done (default: %(default)s)")
     return command
-
-
-def _print_head(target: str, journal: RollbackJournal) -> None:
-    sys.stdout.write(f"Rollback on: {target}\n")
-    if journal.started_at:
-        sys.stdout.write(f"Goes on with the rollback started at {journal.started_at} (--afresh begins anew).\n")
-    elif journal.finished_at:
-        sys.stdout.write(f"The last rollback here was finished at {journal.finished_at}.\n")
 
 
 def _print(outcome: Outcome) -> None:
@@ -202,6 +171,6 @@ def _print_tail(options: argparse.Namespace, failed: str, seconds: float) -> Non
     if not options.yes:
         sys.stdout.write("Nothing was done. To do it, add --yes.\n")
     elif failed:
-        sys.stdout.write("Not finished: mend what failed, and the same command goes on from there.\n")
+        sys.stdout.write("Not finished. Fix the failure and run the same command again; actions are safe to repeat.\n")
     else:
         sys.stdout.write(f"Done in {seconds:.1f} s.\n")

@@ -11,32 +11,24 @@ STEPS = ("application", "autoscaler", "cache", "indexes")
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What an action is told when it runs: what an attempt that broke off has noted, and where to note something."""
-
-    noted: str
-    note: Callable[[str], None]
-
-
-@dataclass(frozen=True)
 class Action:
-    """One thing to do. ``commands`` are what a person would type for it; ``perform`` does it, says what came out.
+    """One thing to do. `commands` are what a person would type for it; `perform` does it and returns what came out.
 
-    ``perform`` may run again after it broke off, and must then bring about the same end.
+    `perform` is safe to repeat: run again, after a failure or after success, it brings about the same end.
     """
 
     step: str
     name: str
     commands: tuple[str, ...]
-    perform: Callable[[Attempt], str]
+    perform: Callable[[], str]
     remark: str = ""
 
 
-State = Literal["planned", "done", "done before", "failed", "not reached"]
+State = Literal["planned", "done", "failed", "not reached"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An action and what became of it: ``planned`` in a dry run, ``done before`` by a run that broke off."""
+    """An action and what became of it: `planned` in a dry run."""
 
     step: str
     name: str

@@ -9,7 +9,7 @@ import asyncpg
 from easymo.indexes import IndexesError, read_declared, rollback, rollback_preview
 from easymo_platform.operations.errors import OperationError
 from easymo_platform.operations.migrate import MIGRATIONS
-from easymo_platform.operations.rollback_plan import Action, Attempt
+from easymo_platform.operations.rollback.plan import Action
 
 MIGRATION = MIGRATIONS / "20251129000000_performance_optimization.sql"
 
@@ -32,7 +32,7 @@ def indexes(database_url: str) -> list[Action]:
             "indexes",
             "drop",
             (f"easymo indexes rollback {_from_here(MIGRATION)} --yes",),
-            lambda _: _drop(database_url),
+            lambda: _drop(database_url),
             remark=f"{drop} of {len(preview)} indexes are there and ours to drop",
         ),
         Action("indexes", "forget", (f'psql "$DATABASE_URL" -c "{_FORGET}"',), _forget(database_url)),
@@ -48,7 +48,7 @@ def _drop(database_url: str) -> str:
     return f"{len(done) - len(kept)} dropped" + (f"; kept {'; '.join(kept)}" if kept else "")
 
 
-def _forget(database_url: str) -> Callable[[Attempt], str]:
+def _forget(database_url: str) -> Callable[[], str]:
     async def forget() -> str:
         connection = await asyncpg.connect(database_url)
         try:
@@ -58,7 +58,7 @@ def _forget(database_url: str) -> Callable[[Attempt], str]:
         finally:
             await connection.close()
 
-    def perform(_: Attempt) -> str:
+    def perform() -> str:
         try:
             return asyncio.run(forget())
         except (asyncpg.PostgresError, OSError) as error:

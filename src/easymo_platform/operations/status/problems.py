@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from easymo_platform.operations.status_database import DatabaseStatus
-from easymo_platform.operations.status_services import Queues, ServiceStatus
+from easymo_platform.operations.status.database import DatabaseStatus
+from easymo_platform.operations.status.services import Queues, ServiceStatus
 
 LIMITS: Mapping[str, float] = {
     "ErrorRatioHigh": 0.05,

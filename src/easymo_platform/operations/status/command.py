@@ -13,10 +13,10 @@ import msgspec
 from rich.console import Console
 
 from easymo_platform.operations.serve import SERVICES
-from easymo_platform.operations.status_database import DatabaseStatus, database_status
-from easymo_platform.operations.status_problems import Problem, problems
-from easymo_platform.operations.status_services import Queues, ServiceStatus, queues, read_pages, service_status
-from easymo_platform.operations.status_text import print_database, print_problems, print_queues, print_services
+from easymo_platform.operations.status.database import DatabaseStatus, database_status
+from easymo_platform.operations.status.problems import Problem, problems
+from easymo_platform.operations.status.services import Queues, ServiceStatus, queues, read_pages, service_status
+from easymo_platform.operations.status.text import print_database, print_problems, print_queues, print_services
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from easymo.indexes.observed import Connection, find_table, indexes_on, observed
 from easymo.indexes.state import index_states, usage
 from easymo.indexes.statements import VIEW
 from easymo_platform.operations.migrate import MIGRATIONS
-from easymo_platform.operations.status_statements import SlowStatement, difference, read_counters, slowest
+from easymo_platform.operations.status.statements import SlowStatement, difference, read_counters, slowest
 
 INDEX_MIGRATION = MIGRATIONS / "20251129000000_performance_optimization.sql"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.operations.rollback_plan import Action, Attempt
+from easymo_platform.operations.rollback.plan import Action
 from easymo_platform.operations.serve import SERVICES
 
 AUTOSCALERS: Mapping[str, str] = {
@@ -19,6 +19,7 @@ AUTOSCALERS: Mapping[str, str] = {
 """Autoscaler and the deployment it scales, as in k8s/autoscaling/hpa.yaml."""
 
 _REVISION = "deployment.kubernetes.io/revision"
+_NOTE = "easymo.dev/rolled-back"
 _WAIT_S = 300
 _COMMAND_S = _WAIT_S + 30
 
@@ -62,11 +63,11 @@ def application(kubectl: Kubectl) -> list[Action]:
             f"undo {name}",
             (kubectl.line("rollout", "undo", f"deployment/{name}"),),
             _undo(kubectl, name),
-            remark=f"revision {_revision(kubectl, name)} runs now; the one before it comes back",
+            remark=_undo_remark(kubectl.deployment(name)),
         )
         for name in SERVICES
     ]
-    return [*undo, *(_wait("application", kubectl, name) for name in SERVICES)]
+    return [*undo, *(_wait("application", kubectl, name, _confirm_undone(kubectl, name)) for name in SERVICES)]
 
 
 def autoscaler(kubectl: Kubectl, manifests: Path | None) -> list[Action]:
@@ -98,29 +99,65 @@ def cache(kubectl: Kubectl) -> list[Action]:
     # Options of kubectl after -- would be the command's.
     where = (f"--namespace={kubectl.namespace}", f"--context={kubectl.context}")
     flush = ("exec", *where, "deployment/voice-bridge", "--", "python", "-m", "easymo_platform", "flush-cache", "--yes")
-    drop = Action("cache", "flush", (" ".join(("kubectl", *flush)),), lambda _: _run(*flush).strip())
+    drop = Action("cache", "flush", (" ".join(("kubectl", *flush)),), lambda: _run(*flush).strip())
     return [*off, *(_wait("cache", kubectl, name) for name in SERVICES), drop]
 
 
-def _revision(kubectl: Kubectl, name: str) -> str:
-    return str(kubectl.deployment(name)["metadata"].get("annotations", {}).get(_REVISION, "unknown"))
+def _undo_remark(deployment: Any) -> str:
+    revision = _revision(deployment)
+    if _is_undone(deployment):
+        return f"undone already: revision {revision} runs"
+    return f"revision {revision} runs now; the one before it comes back"
 
 
-def _undo(kubectl: Kubectl, name: str) -> Callable[[Attempt], str]:
-    """A second undo would bring the bad revision back: the revision that was found is noted, and only it is undone."""
+def _annotations(deployment: Any) -> Mapping[str, str]:
+    return deployment["metadata"].get("annotations") or {}
 
-    def perform(attempt: Attempt) -> str:
-        revision = _revision(kubectl, name)
-        if attempt.noted and attempt.noted != revision:
-            return f"was undone already: revision {revision} runs in place of {attempt.noted}"
-        attempt.note(revision)
+
+def _revision(deployment: Any) -> str:
+    return _annotations(deployment).get(_REVISION, "unknown")
+
+
+def _is_undone(deployment: Any) -> bool:
+    """Whether an earlier run took back what runs now, so that an undo would bring the bad revision back.
+
+    The note is `BAD` before the undo and `BAD to GOOD` once `GOOD` runs; a later release has a third revision.
+    """
+    bad, _, good = _annotations(deployment).get(_NOTE, "").partition(" to ")
+    revision = _revision(deployment)
+    under_way = deployment["metadata"].get("generation") != deployment.get("status", {}).get("observedGeneration")
+    return bool(bad) and (under_way if revision == bad else good in ("", revision))
+
+
+def _undo(kubectl: Kubectl, name: str) -> Callable[[], str]:
+    """Note the bad revision on the Deployment, then undo it: whoever runs this again, from wherever, sees the note."""
+
+    def perform() -> str:
+        deployment = kubectl.deployment(name)
+        revision = _revision(deployment)
+        if _is_undone(deployment):
+            return f"undone already: revision {revision} runs"
+        kubectl.run("annotate", f"deployment/{name}", f"{_NOTE}={revision}", "--overwrite")
         return kubectl.run("rollout", "undo", f"deployment/{name}").strip()
 
     return perform
 
 
-def _fix(kubectl: Kubectl, hpa: str, deployment: str) -> Callable[[Attempt], str]:
-    def perform(_: Attempt) -> str:
+def _confirm_undone(kubectl: Kubectl, name: str) -> Callable[[], str]:
+    """Wait for the revision that came back and complete the note, so that a later release is told from it."""
+
+    def perform() -> str:
+        kubectl.run(*_rollout_status(name))
+        deployment = kubectl.deployment(name)
+        bad, revision = _annotations(deployment).get(_NOTE, "").partition(" to ")[0], _revision(deployment)
+        kubectl.run("annotate", f"deployment/{name}", f"{_NOTE}={bad} to {revision}", "--overwrite")
+        return f"revision {revision} runs in place of {bad}"
+
+    return perform
+
+
+def _fix(kubectl: Kubectl, hpa: str, deployment: str) -> Callable[[], str]:
+    def perform() -> str:
         kubectl.run("delete", "hpa", hpa, "--ignore-not-found")
         replicas = int(kubectl.deployment(deployment)["spec"].get("replicas", 1))
         kubectl.run("scale", f"deployment/{deployment}", f"--replicas={replicas}")
@@ -129,13 +166,18 @@ def _fix(kubectl: Kubectl, hpa: str, deployment: str) -> Callable[[Attempt], str
     return perform
 
 
-def _wait(step: str, kubectl: Kubectl, name: str) -> Action:
-    arguments = ("rollout", "status", f"deployment/{name}", f"--timeout={_WAIT_S}s")
-    return Action(step, f"wait for {name} ({step})", (kubectl.line(*arguments),), _plain(kubectl, arguments))
+def _wait(step: str, kubectl: Kubectl, name: str, perform: Callable[[], str] | None = None) -> Action:
+    arguments = _rollout_status(name)
+    perform = perform or _plain(kubectl, arguments)
+    return Action(step, f"wait for {name} ({step})", (kubectl.line(*arguments),), perform)
 
 
-def _plain(kubectl: Kubectl, arguments: tuple[str, ...]) -> Callable[[Attempt], str]:
-    return lambda _: (kubectl.run(*arguments).strip().splitlines() or ["done"])[-1]
+def _rollout_status(name: str) -> tuple[str, ...]:
+    return ("rollout", "status", f"deployment/{name}", f"--timeout={_WAIT_S}s")
+
+
+def _plain(kubectl: Kubectl, arguments: tuple[str, ...]) -> Callable[[], str]:
+    return lambda: (kubectl.run(*arguments).strip().splitlines() or ["done"])[-1]
 
 
 def _run(*arguments: str) -> str:

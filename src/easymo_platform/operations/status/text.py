@@ -4,10 +4,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from easymo_platform.operations.status_database import DatabaseStatus
-from easymo_platform.operations.status_problems import Problem
-from easymo_platform.operations.status_services import Queues, ServiceStatus
-from easymo_platform.operations.status_statements import SlowStatement
+from easymo_platform.operations.status.database import DatabaseStatus
+from easymo_platform.operations.status.problems import Problem
+from easymo_platform.operations.status.services import Queues, ServiceStatus
+from easymo_platform.operations.status.statements import SlowStatement
 
 _NOTHING = "-"
 _STATEMENT_CHARACTERS, _PLAN_LINES = 240, 12
