@@ -1,4 +1,4 @@
-"""Kill an apply at random moments, again and again: `python -m tests.indexes.campaign --kills 50 --seed N`.
+"""Kill an apply at random moments, again and again: `python -m drills.indexes.campaign --kills 50 --seed N`.
 
 After each SIGKILL a second apply must end with every index valid and marked, and a rollback with the catalogue as it
 was; in every third round the rollback comes at once, without a second apply. Ends with exit code 1 at the first round
@@ -165,7 +165,7 @@ async def restored(url: str, declared: list[Declared], journal: Path) -> None:
 
 def main() -> int:
     """Parse, run, write."""
-    parser = argparse.ArgumentParser(prog="python -m tests.indexes.campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m drills.indexes.campaign", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder for kills.json, such as evidence/indexes")

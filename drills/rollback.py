@@ -1,6 +1,6 @@
 """The rollback, done on the embedded platform under load and timed: the note promises less than five minutes.
 
-    python -m tests.drills.rollback --rate 40
+    python -m drills.rollback --rate 40
 
 `up` runs with its own servers and sample data; the note's load test goes on while `rollback all --yes` restarts the
 services, takes cache and indexes away, and until some seconds after it. What `rollout undo` does on a cluster is a
@@ -22,15 +22,15 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 
+from drills.fleet import KEY, SECRET
+from drills.report import write_evidence
+from drills.traffic import SCENARIO, Traffic, scenario_environment
 from easymo.indexes import difference, snapshot
 from easymo_platform.operations.credentials import read_environment_file
 from easymo_platform.operations.migrate import MIGRATIONS, migrate
 from easymo_platform.operations.rollback.command import Report
 from easymo_platform.operations.rollback.indexes import MIGRATION
 from easymo_platform.operations.rollback.plan import STEPS
-from tests.drills.fleet import KEY, SECRET
-from tests.drills.report import write_evidence
-from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
 
 SCALE = "note"
 AT_MOST_S = 60.0

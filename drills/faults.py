@@ -1,4 +1,4 @@
-"""The faults of ``python -m tests.drills.chaos``: what is done to the platform, and what must hold meanwhile."""
+"""The faults of ``python -m drills.chaos``: what is done to the platform, and what must hold meanwhile."""
 
 import asyncio
 import signal
@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 from redis.asyncio import Redis
 
+from drills.clients import LIST, MESSAGE, READ, STATUS
+from drills.fleet import Replica
+from drills.servers import Breakable, SlowWire
 from easymo.indexes import Retry, apply, read_declared, rollback
 from easymo_platform.operations.rollback.indexes import MIGRATION
-from tests.drills.clients import LIST, MESSAGE, READ, STATUS
-from tests.drills.fleet import Replica
-from tests.drills.servers import Breakable, SlowWire
 
 FAULT_S = 2.0
 ALL = (READ, LIST, MESSAGE, STATUS)

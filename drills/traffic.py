@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from drills.fleet import KEY, SECRET
 from easymo.load import Job, LoadResult, Stage, run_process
 from easymo.load.distribution import Distribution, add
-from tests.drills.fleet import KEY, SECRET
 
-SCENARIO = Path(__file__).parents[1] / "load" / "services.py"
+SCENARIO = Path(__file__).parents[1] / "tests/load/services.py"
 VOICE_BRIDGE = Path(__file__).with_name("voice_bridge.py")
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.indexes.versions FOLDER --out FOLDER``: the tests that ask a server, on each version.
+"""``python -m drills.indexes.versions FOLDER --out FOLDER``: the tests that ask a server, on each version.
 
 The first folder is the node_modules of `postgres_versions/package.json`, with the programs of PostgreSQL 14 to 17; the
 embedded 18 comes last. Into the second go versions.md and versions.json.
@@ -20,7 +20,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from tests.drills.report import write_evidence
+from drills.report import write_evidence
 from tests.indexes.servers import GIVEN, server_to_test
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def run(programs: Path | None) -> Tested:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = ["-p", "tests.indexes.versions", "-p", "no:cacheprovider", "-q", f"--junitxml={report}"]
+        options = ["-p", "drills.indexes.versions", "-p", "no:cacheprovider", "-q", f"--junitxml={report}"]
         done = subprocess.run([sys.executable, "-m", "pytest", "tests/indexes", *options], cwd=ROOT, check=False)
         if done.returncode not in (0, 1):  # 1: a test has failed
             sys.exit(f"pytest ended with {done.returncode}, so that nothing is known of PostgreSQL {version}")
@@ -116,7 +116,7 @@ def page(found: Sequence[Tested]) -> str:
 
 def main() -> int:
     """Parse, run, write. Returns 0 if no test failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.indexes.versions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m drills.indexes.versions", description=__doc__)
     parser.add_argument("packages", type=Path, help="node_modules with postgres-14 and so on")
     parser.add_argument("--out", type=Path, help="folder for versions.md and versions.json, such as evidence/indexes")
     options = parser.parse_args()

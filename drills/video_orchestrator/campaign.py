@@ -1,6 +1,6 @@
 """Workers are killed at random moments while jobs are rendered; then every job must have ended, once, and tidily.
 
-`python -m tests.video_orchestrator.campaign --kills 30 --seed 1` is the full form; the suite runs a short one.
+`python -m drills.video_orchestrator.campaign --kills 30 --seed 1` is the full form; the suite runs a short one.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""``make demo-judge``, or ``python -m tests.proof.trial [--seed N]``: the judge on trial, on rounds really played.
+"""``make demo-judge``, or ``python -m drills.proof.trial [--seed N]``: the judge on trial, on rounds really played.
 
 Every trial is a whole comparison: four A/A pairs, then ten ABBA pairs, and ten more where a promise is undecided and
 the run has two looks. Its rounds are neighbours in the recording, so that the machine's drift and bursts are in them,
@@ -15,12 +15,12 @@ from statistics import correlation, median, stdev
 
 from msgspec import Struct
 
+from drills.proof import recorded_rounds
 from easymo.load import Distribution, LoadResult
 from easymo.proof.verdict import judge, statistics
 from easymo.proof.verdict.judge import Verdict
 from easymo.proof.verdict.measurement import AA_PHASES, Measurements, Phase, Resources, Round
 from easymo.proof.verdict.promises import Promise
-from tests.proof import recorded_rounds
 
 SEED, TRIALS = 20251129, 200
 PAIRS, AA_PAIRS = 10, 4

@@ -1,6 +1,6 @@
 """Every process of every service restarted behind a proxy, one by one, under load: no request may fail.
 
-    python -m tests.drills.rolling --rate 200
+    python -m drills.rolling --rate 200
 
 Two processes of each service run behind haproxy, which asks /health/ready. Each is ended by SIGTERM, as a rollout does,
 waited for, started again, and the next one follows once the proxy sends requests to it again.
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
+from drills.fleet import Replica, environment, free_ports, running
+from drills.proxy import Proxy, proxied
+from drills.report import write_evidence
+from drills.traffic import SCENARIO, Traffic, scenario_environment
 from easymo.embedded import Postgres, Valkey
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.operations.serve import SERVICES
 from easymo_platform.sample_data.load import load
-from tests.drills.fleet import Replica, environment, free_ports, running
-from tests.drills.proxy import Proxy, proxied
-from tests.drills.report import write_evidence
-from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
 
 PROCESSES = 2
 DELAY_S = 3.0

@@ -1,4 +1,4 @@
-"""``python -m tests.proof.recorded_rounds``: plays the rounds that the judge is tried on, and keeps them.
+"""``python -m drills.proof.recorded_rounds``: plays the rounds that the judge is tried on, and keeps them.
 
 One little server (tests/proof/other_system, with its index) under one scenario, again and again, nothing changed; then
 the same server while it is stopped for a moment in every round. Only what a percentile needs is kept of a round.
@@ -27,7 +27,7 @@ from easymo.indexes.sqlfile import read_statements
 from easymo.load import Job, LoadResult, Stage, run_process
 
 ROOT = Path(__file__).parents[2]
-SHOP = Path(__file__).parent / "other_system"
+SHOP = ROOT / "tests/proof/other_system"
 FILE = ROOT / "evidence/judge/rounds.jsonl"
 RATE_RPS, ROUND_S, WARM_UP_S = 600.0, 2.0, 0.2
 #: One stop of the server in each of the stalled rounds: 4 % of the round's requests wait, half of STALL_S on average.

@@ -1,6 +1,6 @@
 """Faults of servers and services under load, one after the other, each with what must hold.
 
-    python -m tests.drills.chaos --seed 1
+    python -m drills.chaos --seed 1
 
 In every drill: no accepted write is lost, no changed value is shown as it was before, every failure is an answer or
 comes within ten seconds, and five seconds after the fault nothing fails any more. The seed decides who asks for what.
@@ -20,16 +20,16 @@ from uuid import UUID
 
 import msgspec
 
+from drills.clients import READ, Answered, Clients, lost, stale
+from drills.faults import FAULT_S, FAULTS, Fault, World, disk_full
+from drills.fleet import Replica, environment, free_ports, running
+from drills.proxy import proxied
+from drills.report import write_evidence
+from drills.servers import Breakable, SlowWire
 from easymo.embedded import Postgres, Valkey
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.sample_data import keys
 from easymo_platform.sample_data.load import load
-from tests.drills.clients import READ, Answered, Clients, lost, stale
-from tests.drills.faults import FAULT_S, FAULTS, Fault, World, disk_full
-from tests.drills.fleet import Replica, environment, free_ports, running
-from tests.drills.proxy import proxied
-from tests.drills.report import write_evidence
-from tests.drills.servers import Breakable, SlowWire
 
 SCALE = "0.2"
 RECOVERY_S = 5.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.fleet import Replica, free_ports
+from drills.fleet import Replica, free_ports
 
 _READY_WITHIN_S = 60
 

@@ -1,4 +1,4 @@
-"""What the fourteen indexes of the note bring and cost: `python -m tests.indexes.fourteen --out evidence/indexes`.
+"""What the fourteen indexes of the note bring and cost: `python -m drills.indexes.fourteen --out evidence/indexes`.
 
 Writes verify.json (the frozen queries on the ci data), advised.json and advised.sql (what advise would build for the
 same queries), and hot.json: updates of a message's status with and without the indexes. Then fills the tables of
@@ -156,7 +156,7 @@ def fill(page: Path, evidence: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.indexes.fourteen", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m drills.indexes.fourteen", description=__doc__)
     parser.add_argument("--scale", default="ci")
     parser.add_argument("--out", type=Path, default=Path("evidence/indexes"))
     options = parser.parse_args()

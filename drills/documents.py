@@ -1,4 +1,4 @@
-"""``python -m tests.drills.documents [--check]``: the table of docs/explanation/faults.md from the accepted drills."""
+"""``python -m drills.documents [--check]``: the table of docs/explanation/faults.md from the accepted drills."""
 
 import re
 import sys
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from tests.drills.chaos import Drill, table
+from drills.chaos import Drill, table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "faults.md"
 EVIDENCE = ROOT / "evidence" / "operations" / "faults.json"
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     text = PAGE.read_text(encoding="utf-8")
     filled = fill(text, msgspec.json.decode(EVIDENCE.read_bytes(), type=Evidence))
     if filled != text and "--check" in arguments:
-        sys.stderr.write(f"Out of date against {EVIDENCE.name}: {PAGE.name}. Run `python -m tests.drills.documents`.\n")
+        sys.stderr.write(f"Out of date against {EVIDENCE.name}: {PAGE.name}. Run `python -m drills.documents`.\n")
         return 1
     PAGE.write_text(filled, encoding="utf-8")
     return 0

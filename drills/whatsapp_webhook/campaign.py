@@ -1,6 +1,6 @@
 """kill -9 of the API or the worker at random moments, while Meta delivers: no message is lost, none answered twice.
 
-    python -m tests.whatsapp_webhook.campaign --kills 100 --seed 1
+    python -m drills.whatsapp_webhook.campaign --kills 100 --seed 1
 
 API, worker and agent-core are processes of their own on real servers; Meta is played here, so that what it has seen
 survives every kill: it delivers each message until it gets a 200, now and then again, and out of order; it takes our

@@ -13,10 +13,10 @@ import asyncpg
 import httpx
 import msgspec
 
+from drills.fleet import KEY, SECRET
 from easymo_platform.runtime.auth import LOAD_TEST, Tokens
 from easymo_platform.sample_data import keys
 from easymo_platform.whatsapp_webhook.signature import HEADER, sign
-from tests.drills.fleet import KEY, SECRET
 
 TIMEOUT_S = 10.0
 READ, LIST, MESSAGE, STATUS = "cached read", "list", "message", "status change"

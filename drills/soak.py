@@ -1,6 +1,6 @@
 """Half of the measured capacity for a long time: do memory, descriptors, connections or latency grow?
 
-    python -m tests.drills.soak --seconds 900
+    python -m drills.soak --seconds 900
 
 The services of `easymo prove` run with cache and indexes on its sample data; the load is the note's, at half of the
 capacity that the accepted proof found (evidence/prove). The first fifth is left out: caches fill, pools open. Before it
@@ -21,16 +21,16 @@ import msgspec
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from drills.fleet import KEY, Replica, environment, free_ports, running
+from drills.report import write_evidence
+from drills.traffic import SCENARIO, Traffic, scenario_environment
+from drills.trend import BLOCKS, Trend, trend
 from easymo.embedded import Postgres, Valkey
 from easymo.proof.accepted.evidence import accepted_verdict
 from easymo_platform.agent_core.api import READ
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.runtime.auth import LOAD_TEST, Tokens
 from easymo_platform.sample_data.load import load
-from tests.drills.fleet import KEY, Replica, environment, free_ports, running
-from tests.drills.report import write_evidence
-from tests.drills.traffic import SCENARIO, Traffic, scenario_environment
-from tests.drills.trend import BLOCKS, Trend, trend
 from tests.load.services import SESSIONS, session_id
 
 SCALE = "note"
@@ -38,7 +38,7 @@ SERVICES = ("voice-bridge", "whatsapp-webhook", "agent-core")
 OF_CAPACITY = 0.5
 NEAR_MB = 64
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 _WARM_UP_RATIO = 0.2
 _SHORTEST_STRETCH_S = 5.0
 _MIB = 1024 * 1024

@@ -1,4 +1,4 @@
-"""Writes at a fixed rate while indexes are built and dropped: `python -m tests.indexes.writers --rate 500`.
+"""Writes at a fixed rate while indexes are built and dropped: `python -m drills.indexes.writers --rate 500`.
 
 A write's time counts from the moment at which it was due, so that waiting in a queue is not lost. `--out FOLDER` writes
 writes.json there.
@@ -109,7 +109,7 @@ async def measure(url: str, declared: list[Declared], rate: float, rows: int, qu
 
 def main() -> int:
     """Parse, run, write."""
-    parser = argparse.ArgumentParser(prog="python -m tests.indexes.writers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m drills.indexes.writers", description=__doc__)
     parser.add_argument("--rate", type=float, default=500, help="writes a second")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table")
     parser.add_argument("--out", type=Path, help="folder for writes.json, such as evidence/indexes")
