@@ -27,7 +27,7 @@ prove: install ## measure the platform before and after (≤ 5 minutes); ARGS='-
 prove-twice: install ## two runs one after the other; fails when a promise is kept in one and broken in the other
 	@stamp=$$(date -u +%Y-%m-%dT%H-%M-%S) && \
 	for run in first second; do $(BIN)/easymo prove --out runs/$$stamp-$$run $(ARGS) || exit $$?; done && \
-	$(BIN)/python -m easymo.proof.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
+	$(BIN)/python -m easymo.proof.accepted.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
 
 test: install ## all tests; ARGS='-k cache' for some
 	$(BIN)/python -m pytest $(ARGS)

@@ -15,7 +15,7 @@ from drills.clients import LIST, MESSAGE, READ, STATUS
 from drills.fleet import Replica
 from drills.servers import Breakable, SlowWire
 from easymo.indexes import Retry, apply, read_declared, rollback
-from easymo_platform.operations.rollback_indexes import MIGRATION
+from easymo_platform.operations.rollback.indexes import MIGRATION
 
 FAULT_S = 2.0
 ALL = (READ, LIST, MESSAGE, STATUS)

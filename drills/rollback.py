@@ -28,9 +28,9 @@ from drills.traffic import SCENARIO, Traffic, scenario_environment
 from easymo.indexes import difference, snapshot
 from easymo_platform.operations.credentials import read_environment_file
 from easymo_platform.operations.migrate import MIGRATIONS, migrate
-from easymo_platform.operations.rollback import Report
-from easymo_platform.operations.rollback_indexes import MIGRATION
-from easymo_platform.operations.rollback_plan import STEPS
+from easymo_platform.operations.rollback.command import Report
+from easymo_platform.operations.rollback.indexes import MIGRATION
+from easymo_platform.operations.rollback.plan import STEPS
 
 SCALE = "note"
 AT_MOST_S = 60.0
@@ -79,7 +79,7 @@ async def drill(rate_rps: float, scale: str, *, timeout_s: float = 10.0, stretch
             )
             async with traffic.flowing():
                 await asyncio.sleep(_STEADY_S)
-                report = await asyncio.to_thread(_roll_back, handed_over, folder)
+                report = await asyncio.to_thread(_roll_back, handed_over)
                 await asyncio.sleep(_STEADY_S)
             left_behind = await _left_behind(handed_over["DATABASE_URL"], folder)
     latency_ms = traffic.latency_ms
@@ -125,11 +125,9 @@ async def _platform(folder: Path, scale: str) -> AsyncIterator[dict[str, str]]:
         await process.wait()
 
 
-def _roll_back(handed_over: dict[str, str], folder: Path) -> Report:
+def _roll_back(handed_over: dict[str, str]) -> Report:
     command = [sys.executable, "-m", "easymo_platform", "rollback", "all", "--yes", "--json"]
-    done = subprocess.run(
-        [*command, "--journal", str(folder / "journal")], env=handed_over, capture_output=True, check=False
-    )
+    done = subprocess.run(command, env=handed_over, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
     return msgspec.json.decode(done.stdout, type=Report)
 

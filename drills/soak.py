@@ -26,7 +26,7 @@ from drills.report import write_evidence
 from drills.traffic import SCENARIO, Traffic, scenario_environment
 from drills.trend import BLOCKS, Trend, trend
 from easymo.embedded import Postgres, Valkey
-from easymo.proof.evidence import accepted_verdict
+from easymo.proof.accepted.evidence import accepted_verdict
 from easymo_platform.agent_core.api import READ
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.runtime.auth import LOAD_TEST, Tokens

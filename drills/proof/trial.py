@@ -8,19 +8,19 @@ and every round's requests are drawn anew from that round. The arms are the same
 import argparse
 import math
 import random
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import correlation, median, stdev
 
 from msgspec import Struct
 
 from drills.proof import recorded_rounds
 from easymo.load import Distribution, LoadResult
-from easymo.proof import comparison, verdicts
-from easymo.proof.measurement import AA_PHASES, Measurements, Phase, Resources, Round
-from easymo.proof.promises import Promise
-from easymo.proof.verdicts import Verdict
+from easymo.proof.verdict import judge, statistics
+from easymo.proof.verdict.judge import Verdict
+from easymo.proof.verdict.measurement import AA_PHASES, Measurements, Phase, Resources, Round
+from easymo.proof.verdict.promises import Promise
 
 SEED, TRIALS = 20251129, 200
 PAIRS, AA_PAIRS = 10, 4
@@ -145,14 +145,14 @@ def at_looks(measured: Measurements, looks: int) -> Outcome:
 
 def judge_alone(promise: Promise, measured: Measurements, confidence: float) -> Verdict:
     """The verdict of the judge that `easymo prove` asks."""
-    [verdict] = verdicts.judge([promise], measured, "none", "both", confidence)
+    [verdict] = judge.judge([promise], measured, "none", "both", confidence)
     return verdict
 
 
 def excludes_no_change(measured: Measurements, percentile: str, confidence: float) -> bool:
     """Whether the interval at which a run decides lies on one side of 0 (95 %, or 97.5 % at each of two looks)."""
     before, after = ([r.latency_ms(percentile) for r in measured.of(arm, "compare")] for arm in ("none", "both"))
-    change = comparison.relative_change(before, after, confidence)
+    change = statistics.relative_change(before, after, confidence)
     return change.lo > 0 or change.hi < 0
 
 
@@ -201,7 +201,7 @@ def slower_found(trials: Trials) -> bool:
 
 def stall_found(trials: Trials) -> bool:
     """Whether one trial sees the stops in P99, upwards."""
-    change = verdicts.change_between(trials.measure(PAIRS, stalled=True), "none", "both", "latency_p99")
+    change = judge.change_between(trials.measure(PAIRS, stalled=True), "none", "both", "latency_p99")
     return change is not None and change.lo > 0
 
 
@@ -220,17 +220,17 @@ def saturated_generator(url: str) -> Finding:
 def noise(recorded: Sequence[recorded_rounds.Recorded]) -> float:
     """How much the P50 of neighbouring rounds differs: standard deviation of the log ratio."""
     logs = _log_p50s(recorded)
-    return statistics.stdev(b - a for a, b in zip(logs[::2], logs[1::2], strict=False))
+    return stdev(b - a for a, b in zip(logs[::2], logs[1::2], strict=False))
 
 
 def autocorrelation(recorded: Sequence[recorded_rounds.Recorded]) -> float:
     """Lag-1 autocorrelation of the rounds' P50 (log): what the machine's drift makes of neighbours."""
     logs = _log_p50s(recorded)
-    return statistics.correlation(logs[:-1], logs[1:])
+    return correlation(logs[:-1], logs[1:])
 
 
 def _log_p50s(recorded: Sequence[recorded_rounds.Recorded]) -> list[float]:
-    return [math.log(statistics.median(r.latencies_us())) for r in recorded if not r.stalled]
+    return [math.log(median(r.latencies_us())) for r in recorded if not r.stalled]
 
 
 def table(findings: Sequence[Finding]) -> str:
