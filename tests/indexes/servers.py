@@ -20,7 +20,10 @@ import pytest
 
 from easymo.embedded import DatabaseServer, Postgres, database_server
 
-POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+_BARE = "EASYMO_TESTS_BARE" in os.environ  # see tests/session/bare.py
+POSTGRES_15 = Path("/nowhere" if _BARE else "/usr/lib/postgresql/15/bin")
+SEARCHED = os.environ.get("PATH", "") + ("" if _BARE else ":/usr/sbin")
+"""Debian keeps some servers where an ordinary user's PATH does not lead."""
 GIVEN = "EASYMO_TEST_POSTGRES"
 _READY_WITHIN_S = 20
 
@@ -118,7 +121,7 @@ def _postgres_on(folder: Path, programs: Path, stop: signal.Signals) -> Iterator
 @contextmanager
 def pgbouncer(database_url: str, pool_mode: str) -> Iterator[str]:
     """Address of the same database behind a pooler with two server connections."""
-    binary = program(shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "pgbouncer")
+    binary = program(shutil.which("pgbouncer", path=SEARCHED), "pgbouncer")
     parts = urlsplit(database_url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     owner = Path(query["host"]).stat().st_uid

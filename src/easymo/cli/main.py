@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from easymo import __version__
 from easymo.cli import accept, cache, evidence, history, hpa, indexes, load, prove
 
 #: Commands whose extra has another name than they have.
@@ -29,9 +30,7 @@ app.command("history")(history.history)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # only when asked: metadata is slow to read
-
-        typer.echo(f"easymo {version('easymo')}")
+        typer.echo(f"easymo {__version__}")
         raise typer.Exit
 
 
