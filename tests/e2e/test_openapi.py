@@ -35,6 +35,8 @@ from tests.security.roles import add_users
 from tests.whatsapp_webhook.client import SECRET, VERIFY, envelope, text
 from tests.whatsapp_webhook.outside import served
 
+pytestmark = pytest.mark.timeout(400)
+
 SERVICES = {
     "voice-bridge": voice_bridge,
     "whatsapp-webhook": whatsapp_webhook,

@@ -22,6 +22,8 @@ from easymo_platform.sample_data.load import load
 from tests.indexes.servers import GIVEN, postgres_15, server_to_test
 from tests.repo.test_hot_queries_are_frozen import FROZEN
 
+pytestmark = pytest.mark.timeout(400)
+
 pytestmark = pytest.mark.slow
 INDEXES = MIGRATIONS / "20251129000000_performance_optimization.sql"
 

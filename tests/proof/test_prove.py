@@ -21,6 +21,8 @@ import redis
 from easymo import indexes
 from easymo.embedded import Postgres, Valkey
 
+pytestmark = pytest.mark.timeout(400)
+
 SHOP = Path(__file__).parent / "other_system"
 LeftBehind = Callable[[int], list[str]]
 TIMEOUT_S = 150

@@ -15,6 +15,40 @@ import pytest
 COSTLY = ("note_database", "rows")
 """Fixtures of the session that take seconds to make."""
 
+LONG = (
+    "tests/drills/",
+    "tests/e2e/",
+    "tests/indexes/lint/test_other_tools.py",
+    "tests/indexes/test_kills.py",
+    "tests/indexes/test_replica.py",
+    "tests/indexes/test_the_fourteen_indexes.py",
+    "tests/indexes/test_writers.py",
+    "tests/load/test_accuracy.py",
+    "tests/load/test_process.py",
+    "tests/monitoring/test_live.py",
+    "tests/operations/test_drain.py",
+    "tests/operations/test_rollback.py",
+    "tests/operations/test_rolling.py",
+    "tests/operations/test_serve.py",
+    "tests/operations/test_status.py",
+    "tests/operations/test_up.py",
+    "tests/proof/test_break_even.py",
+    "tests/proof/test_deployments.py",
+    "tests/proof/test_judge_on_trial.py",
+    "tests/proof/test_prove.py",
+    "tests/proof/test_report.py",
+    "tests/repo/test_bare_install.py",
+    "tests/repo/test_nothing_foreign.py",
+    "tests/sample_data/",
+    "tests/security/test_tls.py",
+    "tests/video_orchestrator/",
+    "tests/cache/test_races.py",
+    "tests/embedded/",
+    "tests/whatsapp_webhook/test_kill_campaign.py",
+    "tests/whatsapp_webhook/test_watch.py",
+)
+"""What starts platforms, renders, fills databases or plays rounds: `slow` as a whole, whatever its tests say."""
+
 _HERE = Path(__file__).parent
 _GATE, _MACHINE = _HERE / "__init__.py", _HERE / "order.py"
 """Any two files serve as locks. Whoever wants the machine alone closes the gate, else others would never be through."""
@@ -25,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group and sort; a group comes as early as the longest of its tests wants, or last."""
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker("slow")
         group = _group(item)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
