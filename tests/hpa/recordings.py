@@ -55,13 +55,16 @@ class Experiment(NamedTuple):
     """What is simulated."""
 
     hpa: Hpa
-    demand: Series | Demand
+    demand: Series
     conditions: Conditions
     sources: dict[str, Source]
     requests_m: dict[str, int]
+    cut: Demand | None = None
 
     def simulate(self, **more: Any) -> Simulation:
-        return simulate(self.hpa, self.demand, self.conditions, self.sources, requests_m=self.requests_m, **more)
+        return simulate(
+            self.hpa, self.cut or self.demand, self.conditions, self.sources, requests_m=self.requests_m, **more
+        )
 
 
 def workload_of(recording: Recording) -> Workload:

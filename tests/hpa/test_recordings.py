@@ -100,7 +100,7 @@ def changes_of(recording: Recording, *, recorded_times: bool) -> tuple[Steps, St
     rival = {"ambiguous_from": int(not is_later(recording))} if rival_until(recording) > 0 else {}
     if recorded_times:
         work_s = experiment.conditions.work_s(len(experiment.hpa.metrics))
-        experiment = experiment._replace(demand=Demand(experiment.demand, recording["syncs_s"], work_s))
+        experiment = experiment._replace(cut=Demand(experiment.demand, recording["syncs_s"], work_s))
     found = experiment.simulate(**rival)
     initial = experiment.conditions.initial_replicas or 0
     steps = [(sync.time_s, sync.replicas) for sync in found.syncs] + list(experiment.conditions.resizes)

@@ -99,7 +99,9 @@ def load_of(
     for p in pods:
         taken = samples.get(p.name)
         request_m = 0 if requests is None else requests[p.name]
-        groups.append(Group(state_of(p, taken, resource, now, *periods_s), 1, taken and taken.value_m, request_m))
+        groups.append(
+            Group(state_of(p, taken, resource, now, *periods_s), 1, None if taken is None else taken.value_m, request_m)
+        )
     others = samples.keys() - {p.name for p in pods}
     gone = [Group("gone", 1, samples[name].value_m if requests is None else None) for name in others]
     return pod_load([*groups, *gone])

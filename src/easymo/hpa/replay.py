@@ -61,7 +61,7 @@ class Replay(Struct, frozen=True, kw_only=True):
         for one in scaled:
             demand, real = self.demand(one.hpa, conditions), demand_of(one.hpa, actual)
             cut = demand.cut(*overlap(demand, real))
-            started = replace(conditions, initial_replicas=max(round(real.at(cut.start_s)), 1))
+            started = replace(conditions, initial_replicas=round(real.at(cut.start_s)))
             simulation = self._one(one, cut, started, sources)
             simulations.append(simulation)
             tested.append(backtest(simulation, real))

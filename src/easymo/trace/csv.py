@@ -11,7 +11,6 @@ from pathlib import Path
 from easymo.trace.errors import TraceError
 from easymo.trace.row import Row, moment
 
-
 TIMES = ("time", "timestamp", "@timestamp", "datetime", "date", "ts")
 """Names of the column of times."""
 
