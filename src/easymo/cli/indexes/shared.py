@@ -13,7 +13,10 @@ Result = TypeVar("Result")
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="SQL files, in the order of their application.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", exists=True, help="SQL files, in the order of their application, or folders."),
+]
 Queries = Annotated[
     list[Path] | None, typer.Option("--queries", metavar="FILE", help="Named statements (-- name: …). Repeatable.")
 ]

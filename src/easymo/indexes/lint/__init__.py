@@ -8,11 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from easymo.indexes.hotqueries import read_hot_queries
 from easymo.indexes.lint.history import read_history
-from easymo.indexes.lint.model import History, Severity
+from easymo.indexes.lint.model import Finding, History, Severity
 from easymo.indexes.lint.rules import RULES
 from easymo.indexes.sqlfile import Statement
 
@@ -20,17 +18,6 @@ from easymo.indexes.sqlfile import Statement
 _IGNORE = re.compile(r"--\s*easymo:ignore\s+(?P<rule>[a-z-]+)[ \t]+\S")
 
 __all__ = ["RULES", "Finding", "Severity", "lint"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What a rule says about one statement. `line` counts from 1; `help` is what to do."""
-
-    rule: str
-    severity: Severity
-    file: str
-    line: int
-    message: str
-    help: str
 
 
 def lint(paths: Iterable[Path], hot_queries: Iterable[Path] = ()) -> list[Finding]:

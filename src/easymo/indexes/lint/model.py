@@ -141,3 +141,14 @@ class Rule(msgspec.Struct, frozen=True):
     slug: str
     severity: Severity
     check: Callable[[History], Reports]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What a rule says about one statement. `line` counts from 1; `help` is what to do."""
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    message: str
+    help: str

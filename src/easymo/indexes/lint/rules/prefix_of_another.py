@@ -11,8 +11,8 @@ def check(history: History) -> Reports:
             if other.definition.covers(one.definition):
                 yield (
                     one.at,
-                    f"{other.name} ({other.at.seen_from(one.at)}) begins with the keys of {one.name} and finds the same rows: every "
-                    "write pays for both.",
+                    f"{other.name} ({other.at.seen_from(one.at)}) begins with the keys of {one.name} and finds the "
+                    "same rows: every write pays for both.",
                     f"Remove {one.name}, unless it is so much smaller that queries choose it.",
                 )
                 break

@@ -14,8 +14,8 @@ def check(history: History) -> Reports:
                 columns = ", ".join(key.text for key in unique.definition.keys)
                 yield (
                     index.at,
-                    f"{index.name} begins with {columns}, of which {unique.name} ({unique.at.seen_from(index.at)}) finds one row at most: "
-                    "reads gain nothing but an index-only scan, and every write pays for both.",
+                    f"{index.name} begins with {columns}, of which {unique.name} ({unique.at.seen_from(index.at)}) "
+                    "finds one row at most: reads gain nothing but an index-only scan, and every write pays for both.",
                     f"Remove {index.name}, or make it the one unique index, with INCLUDE for what queries read.",
                 )
                 break
