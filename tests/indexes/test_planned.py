@@ -10,7 +10,8 @@ from easymo.indexes import Plan, apply, plan
 from easymo.indexes.definitions import parse_definition
 from easymo.indexes.errors import DiskError, MovedError
 from easymo.indexes.estimate import Estimate, check_room, estimate
-from easymo.indexes.observed import find_table
+from easymo.indexes.observed import find_table, indexes_on
+from easymo.indexes.plan import digest
 from easymo.indexes.watch import Glimpse
 from tests.indexes.conftest import Declare, indexes_of, leave_invalid, until_counted, version_of
 
@@ -145,3 +146,10 @@ async def test_watcher_sees_the_phase_and_who_is_waited_for(
     assert blocked.blocker_pid == pid
     assert blocked.phase.startswith("waiting for")
     assert "update orders" in blocked.blocker_query
+
+
+async def test_digest_changes_when_an_index_becomes_invalid(connection: asyncpg.Connection) -> None:
+    oid = await connection.fetchval("select 'orders'::regclass::oid")
+    valid = await indexes_on(connection, {oid})
+    await connection.execute("update pg_index set indisvalid = false where indexrelid = 'orders_pkey'::regclass")
+    assert digest([], valid) != digest([], await indexes_on(connection, {oid}))

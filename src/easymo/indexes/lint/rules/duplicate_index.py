@@ -12,8 +12,8 @@ def check(history: History) -> Reports:
             if other is not index and index.name != history.table(table).replica_identity:
                 yield (
                     index.at,
-                    f"{index.name} is the same index as {other.name} ({other.at.seen_from(index.at)}): every write pays "
-                    "for both and no read gains.",
+                    f"{index.name} is the same index as {other.name} ({other.at.seen_from(index.at)}): every write "
+                    "pays for both and no read gains.",
                     f"Remove {index.name}, or drop {other.name}.",
                 )
 
