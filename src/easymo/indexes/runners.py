@@ -73,13 +73,13 @@ def runner_of(path: Path, text: str) -> Runner:
     return PSQL
 
 
-def mode_at(runner: Runner, path: Path, text: str, offset: int) -> Mode:
-    """How the runner sends the statement at this place of the text."""
+def mode_at(runner: Runner, path: Path, text: str, line: int) -> Mode:
+    """How the runner sends the statement in this line of the text."""
     where = text
     if runner.settings:
         where = _read(path.with_name(runner.settings.format(name=path.name)))
     elif runner.unit:
-        units = list(re.finditer(runner.unit, text[:offset], _FLAGS))
+        units = list(re.finditer(runner.unit, "\n".join(text.split("\n")[:line]), _FLAGS))
         where = units[-1][0] if units else ""
     opted_out = runner.opt_out and re.search(runner.opt_out, where, _FLAGS)
     return runner.opted_out if opted_out else runner.mode

@@ -37,7 +37,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Script(msgspec.Struct, frozen=True):
-    """A file: its text without what takes it back, who runs it, its statements, and what could not be parsed."""
+    """A file: its text, who runs it, its statements, and what could not be parsed."""
 
     path: Path
     text: str
@@ -48,7 +48,8 @@ class Script(msgspec.Struct, frozen=True):
 
 def read_statements(path: Path) -> list[Statement]:
     """The statements of a file in order, as they are run. Raises SqlFileError, with the line, for what is no SQL."""
-    text, _ = _load(path)
+    text, runner = _load(path)
+    text = what_runs(runner, text)
     try:
         return split(text)
     except SyntaxFault as error:
@@ -64,7 +65,8 @@ def read_script(path: Path) -> Script:
         text, runner = _load(path)
     except SqlFileError as error:
         return Script(path, "", PSQL, [], [error])
-    for attempt in (text, mask(text)):
+    runs = what_runs(runner, text)
+    for attempt in (runs, mask(runs)):
         try:
             return Script(path, text, runner, split(attempt), [])
         except SyntaxFault as error:
@@ -96,14 +98,13 @@ def split(sql: str) -> list[Statement]:
 
 
 def _load(path: Path) -> tuple[str, Runner]:
-    """The part of a file that is run, and by whom."""
+    """The text of a file, and who runs it."""
     try:
         data = path.read_bytes()
         text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SqlFileError(path, 1, f"cannot be read: {error}") from error
-    runner = runner_of(path, text)
-    return what_runs(runner, text), runner
+    return text, runner_of(path, text)
 
 
 def _fault(path: Path, sql: str, error: SyntaxFault, lines_before: int = 0) -> SqlFileError:

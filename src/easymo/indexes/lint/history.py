@@ -6,6 +6,7 @@ that builds an index is an index here. Names are kept with their schema where th
 """
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -181,7 +182,12 @@ class _File:
             on_new_table=key in self._created,
             after_drop=definition.name in self._dropped,
         )
-        standing = self._history.standing.get(self._key(key.rpartition(".")[0], index.name))
+        schema = key.rpartition(".")[0]
+        again = count(1)
+        while not node.idxname and self._key(schema, index.name) in self._history.standing:
+            name = f"{definition.name}{next(again)}"  # as Postgres does
+            index.definition = msgspec.structs.replace(definition, name=name)
+        standing = self._history.standing.get(self._key(schema, index.name))
         if index.if_not_exists and standing:
             index.hides = standing.definition
             self._history.created.append(index)

@@ -110,7 +110,7 @@ class History(msgspec.Struct):
     @property
     def indexes(self) -> Iterator[Index]:
         """Those that a CREATE INDEX has made, dropped ones too."""
-        return (index for index in self.created if not index.constraint)
+        return (index for index in self.created if index.at.statement.kind == "index_stmt")
 
     def table(self, name: str) -> Table:
         """What is known of a table."""
