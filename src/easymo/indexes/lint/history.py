@@ -88,8 +88,10 @@ class _File:
 
     def _create_stmt(self, node: Node) -> None:
         key = self._key_of(node.relation)
-        if node.if_not_exists and key in self._history.tables:
-            return
+        if key in self._history.tables:
+            if node.if_not_exists:
+                return
+            self._forget(lambda table: table == key)  # a schema dump beside its migrations: the table begins anew
         self._created.add(key)
         self._history.tables[key] = Table(partitioned=node.HasField("partspec"))
         for element in node.table_elts:
