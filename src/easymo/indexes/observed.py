@@ -80,6 +80,11 @@ class Table(msgspec.Struct, frozen=True):
     def partitioned(self) -> bool:
         return bool(self.partition_key)
 
+    @property
+    def shown(self) -> str:
+        """The name for people, with its schema where that is not public."""
+        return f"{self.schema}.{self.name}" if self.schema not in ("", "public") else self.name
+
 
 async def observed_index(connection: Connection, schema: str, name: str) -> Observed | None:
     """The index of that name, or None."""

@@ -195,4 +195,4 @@ async def _shown(connection: Connection, step: Step) -> PlannedStep:
             cost = await estimate(connection, step.table, declared.definition)
         except asyncpg.PostgresError as error:
             raise DeclarationError(declared.name, f"its size cannot be estimated: {error}") from error
-    return PlannedStep(declared.name, step.table.name, step.action, declared.statement, cost)
+    return PlannedStep(declared.name, step.table.shown, step.action, declared.statement, cost)

@@ -66,11 +66,12 @@ def read_script(path: Path) -> Script:
     except SqlFileError as error:
         return Script(path, "", PSQL, [], [error])
     runs = what_runs(runner, text)
-    for attempt in (runs, mask(runs)):
+    for attempt in (lambda: runs, lambda: mask(runs)):
+        masked = attempt()
         try:
-            return Script(path, text, runner, split(attempt), [])
+            return Script(path, text, runner, split(masked), [])
         except SyntaxFault as error:
-            fault, masked = error, attempt
+            fault = error
     statements, faults = _salvage(path, masked)
     return Script(path, text, runner, statements, faults or [_fault(path, masked, fault)])
 

@@ -80,8 +80,9 @@ class _File:
             self._in_block = False
 
     def _variable_set_stmt(self, node: Node) -> None:
-        if node.name == "search_path" and node.args:
-            self._schema = node.args[0].a_const.sval.sval
+        if node.name == "search_path":
+            named = [schema.a_const.sval.sval for schema in node.args]
+            self._schema = next((schema for schema in named if schema != "$user"), "")
 
     def _create_function_stmt(self, node: Node) -> None:
         self._history.functions.add(node.funcname[-1].string.sval)
@@ -135,22 +136,11 @@ class _File:
             if node.indexname:
                 self._adopt(key, node.indexname, name, words)
                 return
-            self._add(
-                Index(
-                    Definition(
-                        name,
-                        "",
-                        key,
-                        tuple(Key(column) for column in columns),
-                        tuple(item.string.sval for item in node.including),
-                        unique=True,
-                        nulls_not_distinct=node.nulls_not_distinct,
-                    ),
-                    self._at,
-                    words,
-                    on_new_table=key in self._created,
-                )
+            include = tuple(item.string.sval for item in node.including)
+            definition = Definition(
+                name, "", key, tuple(map(Key, columns)), include, "", "btree", True, node.nulls_not_distinct
             )
+            self._add(Index(definition, self._at, words, on_new_table=key in self._created))
         elif kind == "CONSTR_FOREIGN":
             columns = tuple(item.string.sval for item in node.fk_attrs) or (column,)
             name = node.conname or cut_name(bare, "_".join(columns), "fkey")
@@ -240,7 +230,8 @@ class _File:
     def _keep(self, index: Callable[[Index], bool], foreign_key: Callable[[ForeignKey], bool]) -> None:
         """Take away the indexes and foreign keys of which these are false."""
         history = self._history
-        history.standing = {name: standing for name, standing in history.standing.items() if index(standing)}
+        for gone in [name for name, standing in history.standing.items() if not index(standing)]:
+            del history.standing[gone]
         history.foreign_keys = [standing for standing in history.foreign_keys if foreign_key(standing)]
 
     def _forget(self, gone: Callable[[str], bool]) -> None:
@@ -301,7 +292,7 @@ class _File:
 
     def _rename_column(self, key: str, old: str, new: str) -> None:
         def renamed(text: str) -> str:
-            return WORDS.sub(lambda word: new if word[0] == old else word[0], text)
+            return WORDS.sub(lambda word: new if word[0] == old else word[0], text) if old in text else text
 
         for index in self._history.standing.values():
             if index.definition.table == key:

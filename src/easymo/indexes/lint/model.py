@@ -62,8 +62,8 @@ class Index(msgspec.Struct):
     @property
     def words(self) -> set[str]:
         """Every column that the index reads (and the names of functions in its expressions)."""
-        texts = (*(key.text for key in self.definition.keys), *self.definition.include, self.definition.predicate)
-        return {word for text in texts for word in WORDS.findall(text)}
+        keys = " ".join(key.text for key in self.definition.keys)
+        return {*WORDS.findall(f"{keys} {self.definition.predicate}"), *self.definition.include}
 
 
 class ForeignKey(msgspec.Struct):
