@@ -66,14 +66,15 @@ def read_script(path: Path) -> Script:
     except SqlFileError as error:
         return Script(path, "", PSQL, [], [error])
     runs = what_runs(runner, text)
-    for attempt in (lambda: runs, lambda: mask(runs)):
-        masked = attempt()
-        try:
-            return Script(path, text, runner, split(masked), [])
-        except SyntaxFault as error:
-            fault = error
-    statements, faults = _salvage(path, masked)
-    return Script(path, text, runner, statements, faults or [_fault(path, masked, fault)])
+    try:
+        return Script(path, text, runner, split(runs), [])
+    except SyntaxFault:
+        masked = mask(runs)
+    try:
+        return Script(path, text, runner, split(masked), [])
+    except SyntaxFault as error:
+        statements, faults = _salvage(path, masked)
+        return Script(path, text, runner, statements, faults or [_fault(path, masked, error)])
 
 
 def split(sql: str) -> list[Statement]:
