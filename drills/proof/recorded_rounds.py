@@ -19,7 +19,7 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from easymo.embedded import Postgres
