@@ -1,17 +1,14 @@
 """CONCURRENTLY on the parent of partitions."""
 
-from collections.abc import Iterator
-
-from easymo.indexes.lint.migrations import Migrations, Report, Rule, Severity, Table
+from easymo.indexes.lint.model import History, Reports, Rule, Severity
 
 
-def check(migrations: Migrations) -> Iterator[Report]:
-    for index in migrations.indexes:
+def check(history: History) -> Reports:
+    for index in history.indexes:
         table = index.definition.table
-        if index.concurrent and migrations.tables.get(table, Table()).partitioned:
-            yield Report(
-                index.path,
-                index.statement,
+        if index.concurrent and history.table(table).partitioned:
+            yield (
+                index.at,
                 f"Postgres refuses {index.name}: {table} is partitioned, and a parent takes no concurrent build.",
                 f"Create it ON ONLY {table}, then CONCURRENTLY on each partition, and attach: `easymo indexes apply` "
                 "does that with this very statement.",
