@@ -1,24 +1,25 @@
 """Kubernetes objects from files, each with the line of every field."""
 
+import fnmatch
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
-from easymo.hpa import kustomize
+from easymo.hpa import helm, kustomize
+from easymo.hpa.decode import Decoded, DecodeError, Field, decode
 from easymo.hpa.errors import ManifestError
+from easymo.hpa.old_versions import as_v2
 
-Field = tuple[str | int, ...]
 SUFFIXES = (".yaml", ".yml", ".json")
-_OLD_VERSIONS = {
-    "autoscaling/v1": "it knows a CPU target only, all else hides in annotations. Write autoscaling/v2; "
-    "`kubectl get hpa.v2.autoscaling NAME -o yaml` shows it converted",
-    "autoscaling/v2beta1": "Kubernetes removed it in 1.25. Write autoscaling/v2, where targets stand under `target`",
-    "autoscaling/v2beta2": "Kubernetes removed it in 1.26. Change it to autoscaling/v2; the fields are the same",
-}
+STDIN = Path("-")
+NO_OBJECTS = re.compile(r"(values.*|chart|skaffold.*|(docker-)?compose.*)\.ya?ml", re.IGNORECASE)
+"""Names of files that belong to other tools."""
+_TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_NO_OBJECT = "no Kubernetes object: apiVersion or kind is missing"
 
 
 class Document(Struct, frozen=True):
@@ -30,6 +31,12 @@ class Document(Struct, frozen=True):
     source: str = ""
     """The text that the object was read from, for what its comments say."""
     prefix: Field = ()
+    doubled: Sequence[tuple[int, str]] = ()
+    """Keys that stand twice, with the line of the last."""
+    written: dict[str, Any] | None = None
+    """The object as it stands in the file, where `content` is its conversion to autoscaling/v2."""
+    root: str = ""
+    """The kustomization or chart that was found on the way through a folder: objects of two do not meet."""
 
     @property
     def kind(self) -> str:
@@ -53,9 +60,9 @@ class Document(Struct, frozen=True):
     def line(self, field: str | Field = ()) -> int:
         """The line of ``field`` (``spec.metrics[0].type`` or its parts), or of the nearest field around it."""
         parts = (*self.prefix, *(field_of(field) if isinstance(field, str) else field))
-        while parts not in self.lines:
+        while parts and parts not in self.lines:
             parts = parts[:-1]
-        return self.lines[parts]
+        return self.lines.get(parts, 1)
 
 
 def field_of(text: str) -> Field:
@@ -65,117 +72,156 @@ def field_of(text: str) -> Field:
     )
 
 
+class Reading:
+    """What is read from paths: objects, what cannot be read, and what was passed over."""
+
+    def __init__(self, exclude: Sequence[str] = (), helm_values: Sequence[Path] = ()) -> None:
+        self.documents: list[Document] = []
+        self.unreadable: list[ManifestError] = []
+        self.passed_over: list[str] = []
+        self._exclude, self._helm_values = exclude, helm_values
+
+    def add(self, path: Path) -> None:
+        """Read a file, a folder with its subfolders, a kustomization, a chart, or standard input (`-`).
+
+        Raises:
+            ManifestError: for a path that is not there, or a folder without a manifest.
+        """
+        if path == STDIN:
+            self._parse("stdin", sys.stdin.read())
+        elif not path.exists():
+            raise ManifestError(path, 0, "there is no such file or folder. Name a manifest or a kustomization.")
+        elif path.is_file() and NO_OBJECTS.fullmatch(path.name):
+            self.passed_over.append(str(path))
+        elif path.is_file():
+            self._file(path)
+        elif not self._rendered(path, ""):
+            before = len(self.documents), len(self.unreadable), len(self.passed_over)
+            self._folder(path)
+            if before == (len(self.documents), len(self.unreadable), len(self.passed_over)):
+                raise ManifestError(path, 0, f"the folder has no file ending in {', '.join(SUFFIXES)}. Name another.")
+
+    def _folder(self, folder: Path) -> None:
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            self.unreadable.append(ManifestError(folder, 0, f"it cannot be read ({error.strerror})."))
+            return
+        for entry in entries:
+            if any(fnmatch.fnmatch(text, glob) for glob in self._exclude for text in (entry.name, str(entry))):
+                continue
+            if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
+                if not self._rendered(entry, str(entry)):
+                    self._folder(entry)
+            elif entry.is_file() and entry.suffix in SUFFIXES:
+                if NO_OBJECTS.fullmatch(entry.name):
+                    self.passed_over.append(str(entry))
+                else:
+                    self._file(entry, walking=True)
+
+    def _rendered(self, folder: Path, root: str) -> bool:
+        """Whether `folder` is a kustomization or a chart, which then is read."""
+        is_chart = helm.is_chart(folder)
+        if not is_chart and not kustomize.is_kustomization(folder):
+            return False
+        try:
+            listed = None if is_chart else kustomize.listed_resources(folder)
+            for resource in listed or ():
+                if resource.is_file():
+                    self._file(resource, root)
+                else:
+                    self._rendered(resource, root) or self._folder(resource)
+            if listed is None:
+                text = helm.render(folder, self._helm_values) if is_chart else kustomize.render(folder)
+                self._parse(f"{folder} (rendered)", text, root)
+        except ManifestError as error:
+            self.unreadable.append(error)
+        except RecursionError:
+            self.unreadable.append(ManifestError(folder, 0, "this kustomization lists itself. Remove that entry."))
+        return True
+
+    def _file(self, path: Path, root: str = "", *, walking: bool = False) -> None:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            self.unreadable.append(ManifestError(path, 0, f"it cannot be read ({error}). Name another manifest."))
+            return
+        self._parse(str(path), text, root, walking=walking)
+
+    def _parse(self, path: str, text: str, root: str = "", *, walking: bool = False) -> None:
+        decoded = list(decode(text))
+        failed = next((found for found in decoded if isinstance(found, DecodeError)), None)
+        if failed is not None and _TEMPLATE.search(text):
+            reason = (
+                "this is a Helm template (or another), no manifest. Render it: helm template CHART | easymo hpa check -"
+            )
+            self.unreadable.append(ManifestError(path, failed.line, reason))
+            return
+        before = len(self.documents), len(self.unreadable)
+        for found in decoded:
+            if isinstance(found, DecodeError):
+                self.unreadable.append(ManifestError(path, found.line, found.reason))
+            elif found.content is not None and walking and not _is_object(found.content):
+                self.passed_over.append(path)  # a folder holds files of other tools, too
+                return
+            elif found.content is not None:
+                self._objects(path, found, root)
+        if before == (len(self.documents), len(self.unreadable)) and not walking:
+            self.unreadable.append(ManifestError(path, 0, "it is empty. Name a file with an autoscaler in it."))
+
+    def _objects(self, path: str, found: Decoded, root: str) -> None:
+        content, lines, source, doubled = found
+        if not _is_object(content):
+            self.unreadable.append(ManifestError(path, lines.get((), 1), f"this is {_NO_OBJECT}."))
+            return
+        kind, items = content["kind"], content.get("items")
+        if not kind.endswith("List") or not isinstance(items, list | None):
+            items, prefix = [content], None
+        else:
+            items, prefix = items or [], "items"
+        for index, entry in enumerate(items):
+            place: Field = (prefix, index) if prefix else ()
+            if prefix and isinstance(entry, dict) and kind != "List":
+                item = {"apiVersion": content["apiVersion"], "kind": kind.removesuffix("List"), **entry}
+            else:
+                item = entry
+            if not _is_object(item):
+                line = lines.get(place, lines.get((), 1))
+                self.unreadable.append(ManifestError(path, line, f"this item is {_NO_OBJECT}."))
+                continue
+            new = as_v2(item)
+            written = None if new is item else item
+            self.documents.append(Document(path, new, lines, source, place, () if index else doubled, written, root))
+
+
 def read_documents(paths: Sequence[Path]) -> list[Document]:
-    """Every object in ``paths``: files, folders of files (not of folders), and kustomizations.
+    """Every object in ``paths``: files, folders, kustomizations, charts, standard input.
 
     Raises:
-        ManifestError: for a path that is not there, or a file that is empty or no YAML.
+        ManifestError: for a path that is not there, or the first object that cannot be read.
     """
-    return [document for path in paths for document in _read(path)]
-
-
-def _read(path: Path) -> Iterator[Document]:
-    if not path.exists():
-        raise ManifestError(path, 0, "there is no such file or folder. Name a manifest or a kustomization.")
-    if path.is_file():
-        yield from parse(str(path), _text(path))
-        return
-    if kustomize.is_kustomization(path):
-        listed = kustomize.listed_resources(path)
-        if listed is None:
-            yield from parse(f"{path} (rendered)", kustomize.render(path))
-        for resource in listed or ():
-            yield from _read(resource)
-        return
-    files = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
-    if not files:
-        raise ManifestError(path, 0, f"the folder has no file ending in {', '.join(SUFFIXES)}. Name another.")
-    for file in files:
-        yield from parse(str(file), _text(file))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(path, 0, f"it cannot be read ({error}). Name another manifest.") from error
+    reading = Reading()
+    for path in paths:
+        reading.add(path)
+    return _all(reading)
 
 
 def parse(path: str, text: str) -> list[Document]:
     """The objects of a multi-document YAML (or JSON) text; a List counts as its items.
 
     Raises:
-        ManifestError: when there is none, or the text is no YAML, or a key stands twice.
+        ManifestError: when there is none, or the text is no YAML.
     """
-    found: list[Document] = []
-    loader = yaml.SafeLoader(text)
-    begins = 0
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None  # check_node() said so
-            content = loader.construct_document(node)
-            lines = dict(_lines(path, node, ()))
-            source = text[begins : node.end_mark.index]
-            begins = node.end_mark.index
-            if content is not None:
-                found.extend(_objects(path, content, lines, source))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ManifestError(path, line, f"not valid YAML: {error.problem}. Mend it first.") from error
-    finally:
-        loader.dispose()
-    if not found:
-        raise ManifestError(path, 0, "it is empty. Name a file with a HorizontalPodAutoscaler in it.")
-    return found
+    reading = Reading()
+    reading._parse(path, text)
+    return _all(reading)
 
 
-def _objects(path: str, content: Any, lines: dict[Field, int], source: str) -> Iterator[Document]:
-    if not _is_object(content):
-        raise ManifestError(path, lines[()], "this is no Kubernetes object: apiVersion or kind is missing.")
-    if content["kind"] != "List":
-        yield Document(path, content, lines, source)
-        return
-    for index, item in enumerate(content.get("items") or []):
-        if not _is_object(item):
-            line = lines["items", index]
-            raise ManifestError(path, line, "this item is no Kubernetes object: apiVersion or kind is missing.")
-        yield Document(path, item, lines, source, ("items", index))
+def _all(reading: Reading) -> list[Document]:
+    for error in reading.unreadable:
+        raise error
+    return reading.documents
 
 
 def _is_object(content: Any) -> bool:
     return isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("apiVersion", "kind"))
-
-
-def _lines(path: str, node: Any, field: Field) -> Iterator[tuple[Field, int]]:
-    yield field, node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ManifestError(path, key.start_mark.line + 1, f"the key {key.value!r} stands twice. Remove one.")
-            seen.add(key.value)
-            yield from _lines(path, value, (*field, key.value))
-            yield (*field, key.value), key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _lines(path, value, (*field, index))
-
-
-def autoscalers(documents: Sequence[Document]) -> list[Document]:
-    """The autoscaling/v2 HorizontalPodAutoscalers among ``documents``.
-
-    Raises:
-        ManifestError: when there is none, or one of an API version that is gone or too poor to be judged.
-    """
-    found = [document for document in documents if document.kind == "HorizontalPodAutoscaler"]
-    if not found:
-        path = documents[0].path if documents else "-"
-        kinds = ", ".join(sorted({document.kind for document in documents}))
-        raise ManifestError(path, 0, f"there is no HorizontalPodAutoscaler here, only {kinds}. Name its manifest too.")
-    for document in found:
-        version = document.content["apiVersion"]
-        if version != "autoscaling/v2":
-            why = _OLD_VERSIONS.get(str(version), "no Kubernetes has it. Write autoscaling/v2")
-            raise ManifestError(document.path, document.line("apiVersion"), f"apiVersion {version}: {why}.")
-    return found

@@ -14,7 +14,10 @@ from easymo.hpa.spec import SOURCE_KEY
 MAX_WINDOW_S = 3600
 MAX_PERIOD_S = 1800
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_STANDARD = re.compile(r"cpu|memory|ephemeral-storage|hugepages-.+")
+"""Resources that a container can have without a domain in their name."""
 _TARGET_TYPES = ("Utilization", "Value", "AverageValue")
 
 
@@ -42,16 +45,37 @@ def validate(manifest: dict[str, Any], *, scale_to_zero: bool = False) -> list[F
 
 
 def _metadata(metadata: dict[str, Any]) -> Iterator[FieldError]:
-    name = metadata.get("name") or ""
-    if not name:
+    name, generated = metadata.get("name") or "", metadata.get("generateName") or ""
+    if not name and not generated:
         yield FieldError("metadata.name", "Required", "an object needs a name")
-    elif len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+    elif name and not _SUBDOMAIN.fullmatch(name):
         yield FieldError("metadata.name", "Invalid", "only lower-case letters, digits, '-' and '.' make a name")
+    if generated and not _SUBDOMAIN.fullmatch(f"{generated.removesuffix('-')}a"):
+        yield FieldError("metadata.generateName", "Invalid", "no name can begin like this")
     namespace = metadata.get("namespace") or ""
     if not namespace:
         yield FieldError("metadata.namespace", "Required", "an autoscaler lives in a namespace")
     elif not _LABEL.fullmatch(namespace):
         yield FieldError("metadata.namespace", "Invalid", "not a name that a namespace can have")
+    for part in ("labels", "annotations"):
+        for key, value in (metadata.get(part) or {}).items():
+            if not is_qualified(key if part == "labels" else key.lower()):
+                yield FieldError(
+                    f"metadata.{part}", "Invalid", f"{key!r} is not [DOMAIN/]NAME of at most 63 characters"
+                )
+            if part == "labels" and value and not _NAME.fullmatch(value):
+                yield FieldError(
+                    f"metadata.labels.{key}", "Invalid", f"{value!r}: letters, digits and -_. make a value"
+                )
+    for index, finalizer in enumerate(metadata.get("finalizers") or []):
+        if not is_qualified(finalizer):
+            yield FieldError(f"metadata.finalizers[{index}]", "Invalid", f"{finalizer!r} is not DOMAIN/NAME")
+
+
+def is_qualified(key: str) -> bool:
+    """Whether `key` is a name, or a domain and a name with `/` between."""
+    domain, slash, name = key.rpartition("/")
+    return bool(_NAME.fullmatch(name)) and (not slash or bool(_SUBDOMAIN.fullmatch(domain)))
 
 
 def _bounds(spec: dict[str, Any], scale_to_zero: bool) -> Iterator[FieldError]:
@@ -76,6 +100,15 @@ def _target_ref(field: str, ref: dict[str, Any]) -> Iterator[FieldError]:
             yield FieldError(f"{field}.{part}", "Required", f"the {part} of what is scaled or described is missing")
         elif value in (".", "..") or "/" in value or "%" in value:
             yield FieldError(f"{field}.{part}", "Invalid", f"{value!r} cannot be part of a path")
+    version = ref.get("apiVersion") or ""
+    if version.count("/") > 1:
+        yield FieldError(f"{field}.apiVersion", "Invalid", f"{version!r} is not GROUP/VERSION")
+    elif field == "spec.scaleTargetRef" and "/" not in version[1:] and (version, ref.get("kind")) not in _CORE:
+        yield FieldError(f"{field}.apiVersion", "Invalid", "it must have the API group, such as apps/v1")
+
+
+_CORE = (("v1", "ReplicationController"),)
+"""What can be scaled and has no group."""
 
 
 def _metric(field: str, metric: dict[str, Any]) -> Iterator[FieldError]:
@@ -114,6 +147,9 @@ def _container_resource(field: str, source: dict[str, Any]) -> Iterator[FieldErr
         yield FieldError(f"{field}.container", "Required", "whose resource is meant")
     elif not _LABEL.fullmatch(container):
         yield FieldError(f"{field}.container", "Invalid", "not a name that a container can have")
+    name = source.get("name") or ""
+    if name and not (is_qualified(name) and (_STANDARD.fullmatch(name) or "/" in name)):
+        yield FieldError(f"{field}.name", "Invalid", f"{name!r} is no resource of a container")
     yield from _resource(field, source)
 
 

@@ -12,7 +12,12 @@ if TYPE_CHECKING:  # the engine needs the extra `hpa`: other commands must start
     from easymo.hpa.conditions import Conditions
     from easymo.hpa.replay import Replay
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Manifests, folders or kustomizations.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE|DIR...", help="Manifests, folders, kustomizations, Helm charts, or - for standard input."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")]
 
 

@@ -54,13 +54,13 @@ def lint(
         findings = [finding for finding in findings if finding.file in changed]
     if baseline:
         findings = read(lambda: new_findings(findings, baseline))
-    from easymo.cli.indexes.findings import print_github, print_text, sarif
+    from easymo.cli.findings import print_github, print_text, sarif
 
     match Format.JSON if json else style:
         case Format.JSON:
             print_json(findings)
         case Format.SARIF:
-            print_json(sarif(findings))
+            print_json(sarif(findings, "indexes lint"))
         case Format.GITHUB:
             print_github(findings)
         case Format.TEXT:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from easymo.hpa.errors import HpaError
+from easymo.hpa.keda import scaled_object
 from easymo.hpa.manifests import Document
 from easymo.hpa.schema import DEFAULT_VERSION
 from easymo.hpa.spec import Hpa, hpa_from
@@ -21,12 +23,28 @@ class Severity(StrEnum):
 
 class Settings(Struct, frozen=True, kw_only=True):
     """What manifests do not say. ``longest_job_s`` is by workload; ``max_connections`` is Postgres' own setting, and
-    ``pool_variable`` the environment variable that holds the pool size of one pod."""
+    ``pool_variable`` the environment variable that holds the pool size of one pod. `gates` are feature gates that are
+    on although Kubernetes `version` has them off."""
 
     version: str = DEFAULT_VERSION
     max_connections: int | None = None
     pool_variable: str = "DATABASE_POOL_SIZE"
     longest_job_s: Mapping[str, int] = {}
+    beside_pool: Mapping[str, int] = {}
+    """Connections of a pod beside its pool, as for LISTEN, by workload."""
+    gates: Sequence[str] = ()
+
+    def has_gate(self, name: str) -> bool:
+        """Whether the feature gate `name` is on."""
+        return name in self.gates or _number(self.version) >= _number(GATES[name])
+
+
+GATES = {"HPAScaleToZero": "1.37", "HPAConfigurableTolerance": "1.35"}
+"""Feature gates of autoscalers with the version that turned each on."""
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 class Finding(Struct, frozen=True):
@@ -65,21 +83,28 @@ class Cluster:
         self.workloads = workloads(documents)
         found = [document for document in documents if document.kind == "HorizontalPodAutoscaler"]
         self.autoscalers = [(document, hpa_from(document.content)) for document in found]
+        self._objects: list[tuple[Document, Hpa]] = []
+        self._notes: list[str] = []
+        for document in documents:
+            if document.kind == "ScaledObject":
+                try:
+                    self._objects.append((document, scaled_object(document)[0]))
+                except (HpaError, AttributeError, KeyError, TypeError, ValueError) as error:  # no schema says its form
+                    self._notes.append(f"{document.path}: the rules did not look at {document.name}: {error}")
 
     def scalings(self) -> Iterator[Scaling]:
-        """The autoscalers whose target is here."""
-        for document, hpa in self.autoscalers:
+        """The autoscalers whose target is here, those that KEDA will make among them."""
+        for document, hpa in [*self.autoscalers, *self._objects]:
             workload = workload_of(document, self.documents)
             if workload is not None:
                 yield Scaling(document, hpa, workload)
 
     def notes(self) -> list[str]:
         """What could not be looked at."""
-        known = {scaling.hpa.name for scaling in self.scalings()}
-        away = [f"{hpa.target_kind} {hpa.target_name}" for _, hpa in self.autoscalers if hpa.name not in known]
-        notes = []
-        if away:
-            notes.append(f"not in these files, so the rules about them did not look: {', '.join(away)}")
+        notes = list(self._notes)
+        if self.autoscalers and not self.workloads:
+            away = ", ".join(f"{hpa.target_kind} {hpa.target_name}" for _, hpa in self.autoscalers)
+            notes.append(f"not in these files, so the rules about them did not look: {away}")
         if self.settings.max_connections is None:
             notes.append("too-many-connections did not look: --max-connections says what Postgres allows")
         return notes

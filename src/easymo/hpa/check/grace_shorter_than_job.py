@@ -12,8 +12,8 @@ def check(cluster: Cluster) -> Iterator[Report]:
             yield Report(
                 workload.document,
                 "spec.template.spec.terminationGracePeriodSeconds",
-                f"A job of {workload.name} takes up to {longest_s} s and a pod is killed {workload.grace_s} s after it "
-                f"was told to stop: every time {hpa.name} shrinks, work is lost.",
+                f"A job of {workload.name} takes up to {longest_s} s and a pod is killed {workload.grace_s} s after "
+                f"SIGTERM: every time {hpa.name} shrinks, work is lost.",
                 f"Set terminationGracePeriodSeconds to {longest_s} or more, or make jobs continue elsewhere.",
             )
 

@@ -17,8 +17,8 @@ def check(cluster: Cluster) -> Iterator[Report]:
             yield Report(
                 document,
                 f"spec.metrics[{index}]",
-                f"A heap seldom shrinks when the load does, and the larger of two metrics wins: from {size} pods "
-                f"{hpa.name} loses none until their memory is down to {bound} on average, whatever cpu says.",
+                f"A heap seldom shrinks when the load does: from {size} pods {hpa.name} loses none until their memory "
+                f"is down to {bound} on average{', whatever its other metrics say' if hpa.metrics[1:] else ''}.",
                 "Scale by cpu or requests; keep memory as request = limit, with an alert.",
             )
 

@@ -11,8 +11,7 @@ def check(cluster: Cluster) -> Iterator[Report]:
             yield Report(
                 document,
                 "spec.maxReplicas",
-                f"{hpa.name} can only have {hpa.max_replicas} pods: it scales nothing, and whoever reads it believes "
-                "that it does.",
+                f"{hpa.name} can only have {hpa.max_replicas} pods: it scales nothing.",
                 "Raise maxReplicas, or remove the autoscaler and set replicas.",
             )
 

@@ -10,7 +10,7 @@ def check(cluster: Cluster) -> Iterator[Report]:
     budgets = [document for document in cluster.documents if document.kind == "PodDisruptionBudget"]
     selectors = [(budget.content.get("spec") or {}).get("selector") or {} for budget in budgets]
     for _, _, workload in cluster.scalings():
-        if not any(_selects(selector, workload.labels) for selector in selectors):
+        if not any(selects(selector, workload.labels) for selector in selectors):
             yield Report(
                 workload.document,
                 "metadata.name",
@@ -20,7 +20,7 @@ def check(cluster: Cluster) -> Iterator[Report]:
             )
 
 
-def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     """Whether a label selector takes pods with ``labels``; an empty one takes all."""
     wanted = selector.get("matchLabels") or {}
     return wanted.items() <= labels.items() and all(_fits(e, labels) for e in selector.get("matchExpressions") or [])

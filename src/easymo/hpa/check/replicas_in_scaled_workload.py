@@ -8,7 +8,7 @@ from easymo.hpa.check.cluster import Cluster, Report, Rule, Severity
 def check(cluster: Cluster) -> Iterator[Report]:
     for _, hpa, workload in cluster.scalings():
         replicas = (workload.document.content.get("spec") or {}).get("replicas")
-        if replicas is not None:
+        if replicas is not None and hpa.target_kind == workload.document.kind:  # else a Rollout's template: it keeps 0
             yield Report(
                 workload.document,
                 "spec.replicas",

@@ -21,7 +21,8 @@ def check(cluster: Cluster) -> Iterator[Report]:
                     document,
                     f"spec.metrics[{index}]",
                     f"{', '.join(silent)} of {workload.name} requests no {metric.name}, so this is a utilization of "
-                    "nothing: the metric fails, and while it does the size never shrinks.",
+                    "nothing: the metric fails, and while it does the size never "
+                    f"{'shrinks' if hpa.metrics[1:] else 'changes'}.",
                     f"Set resources.requests.{metric.name} on every container of {workload.name}.",
                 )
 

@@ -1,10 +1,26 @@
-"""Findings of lint, printed for people, for GitHub, and for code scanning."""
+"""Findings of `indexes lint` and `hpa check`, printed for people, for GitHub, and for code scanning."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import typer
 
-from easymo.indexes.lint import Finding
+
+class Finding(Protocol):
+    """What a rule says about a line of a file."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def help(self) -> str: ...
 
 
 def print_text(findings: Sequence[Finding]) -> None:
@@ -24,8 +40,8 @@ def print_github(findings: Sequence[Finding]) -> None:
         typer.echo(f"::{finding.severity} file={place},line={finding.line},title={finding.rule}::{text}")
 
 
-def sarif(findings: Sequence[Finding]) -> dict[str, object]:
-    """A SARIF 2.1.0 log, as code scanning reads it."""
+def sarif(findings: Sequence[Finding], command: str) -> dict[str, object]:
+    """A SARIF 2.1.0 log of `command`, as code scanning reads it."""
     results = [
         {
             "ruleId": finding.rule,
@@ -42,7 +58,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, object]:
         }
         for finding in findings
     ]
-    driver = {"name": "easymo indexes lint", "rules": [{"id": rule} for rule in sorted({f.rule for f in findings})]}
+    driver = {"name": f"easymo {command}", "rules": [{"id": rule} for rule in sorted({f.rule for f in findings})]}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
