@@ -15,7 +15,7 @@ from tests.hpa.conftest import HPA
 
 Command = Callable[..., Result]
 PAGES = Path(__file__).parents[2] / "docs" / "reference" / "hpa-rules"
-SLUGS = sorted([rule.slug for rule in RULES] + ["schema", "api-server"])
+SLUGS = sorted([rule.slug for rule in RULES] + ["schema", "api-server", "unreadable-file", "doubled-key"])
 PAGE = re.compile(
     r"# (?P<slug>\S+)\n\nSeverity: (?P<severity>\w+)\.\n\n(?P<text>.+)\n\n"
     r"## Reported\n\n```yaml\n(?P<bad>.+)```\n\n```console\n\$ easymo (?P<command>[^\n]+)\n(?P<output>.+)```\n\n"
@@ -94,10 +94,7 @@ def test_the_version_of_the_schema_can_be_chosen(easymo: Command, tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ["hpa.yaml: it is empty"]),
         ("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n", ["no HorizontalPodAutoscaler here, only Service"]),
-        (HPA.replace("autoscaling/v2", "autoscaling/v1"), ["hpa.yaml:1:", "Write autoscaling/v2"]),
-        (HPA.replace("autoscaling/v2", "autoscaling/v2beta1"), ["hpa.yaml:1:", "removed it in 1.25"]),
     ],
 )
 def test_what_cannot_be_checked_is_refused(easymo: Command, tmp_path: Path, text: str, words: list[str]) -> None:
@@ -106,6 +103,20 @@ def test_what_cannot_be_checked_is_refused(easymo: Command, tmp_path: Path, text
     assert result.exit_code == 2
     for word in words:
         assert word in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "hpa.yaml:1: error: it is empty"),
+        (HPA.replace("autoscaling/v2", "autoscaling/v2beta1"), "removed it in 1.25"),
+        (HPA.replace("autoscaling/v2", "autoscaling/v2beta2"), "removed it in 1.26"),
+    ],
+)
+def test_a_file_that_cannot_be_checked_is_a_finding(easymo: Command, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "hpa.yaml").write_text(text)
+    result = easymo("hpa", "check", tmp_path / "hpa.yaml")
+    assert (result.exit_code, words in result.stdout) == (1, True), result.stdout
 
 
 def test_a_job_without_seconds_is_refused(easymo: Command, manifest: Path) -> None:
@@ -153,8 +164,8 @@ def test_without_kubectl_a_kustomization_that_changes_things_is_refused(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     result = easymo("hpa", "check", patching)
-    assert result.exit_code == 2
-    assert "no kubectl here" in result.stderr
+    assert result.exit_code == 1
+    assert "no kubectl here" in result.stdout
 
 
 def stub_kubectl(folder: Path, script: str) -> Path:
@@ -183,8 +194,8 @@ def test_what_kubectl_refuses_is_passed_on(
     bin_folder = stub_kubectl(tmp_path / "bin", "echo 'error: accumulating resources: no such patch' >&2; exit 1")
     monkeypatch.setenv("PATH", str(bin_folder))
     result = easymo("hpa", "check", patching)
-    assert result.exit_code == 2
-    assert "accumulating resources: no such patch" in result.stderr
+    assert result.exit_code == 1
+    assert "accumulating resources: no such patch" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -192,7 +203,8 @@ def test_what_kubectl_refuses_is_passed_on(
     [
         ({"seriesQuery": "jobs_waiting"}, "jobs_waiting"),
         ({"seriesQuery": 'http_requests_total{pod!=""}', "name": {"matches": "^(.*)_total$"}}, "http_requests"),
-        ({"seriesQuery": "a_total", "name": {"matches": "(.*)_total", "as": "$1_rate"}}, "a_rate"),
+        ({"seriesQuery": "a_total", "name": {"matches": "(.*)_total", "as": "${1}_rate"}}, "a_rate"),
+        ({"seriesQuery": "a_total", "name": {"matches": "(.*)_total", "as": "$1_rate"}}, None),  # the group `1_rate`
         ({"seriesQuery": '{__name__=~"^a.*"}', "name": {"as": "queue_depth"}}, "queue_depth"),
         ({"seriesQuery": "other", "name": {"matches": "^(.*)_total$", "as": "x"}}, None),
     ],

@@ -132,10 +132,17 @@ def test_the_rollout_waits_for_every_deployment_and_for_the_migration_before_any
     assert COMMANDS.index(applied[0]) < COMMANDS.index(waiting) < COMMANDS.index(applied[1])
 
 
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+def test_the_migration_job_is_named_by_the_release_so_that_a_diff_of_the_next_one_works(overlay: str) -> None:
+    text = (ROOT / "k8s" / "overlays" / overlay / "kustomization.yaml").read_text()
+    releases = set(re.findall(r"newTag: (\S+)", text))
+    assert releases == {job.replace("-", ".") for job in re.findall(r"value: migrate-([\d-]+)", text)}
+
+
 def test_the_label_of_the_first_apply_selects_the_migration_and_nothing_else(production: list[Document]) -> None:
     label = ("app.kubernetes.io/name", "migrate")
     selected = {(d.kind, d.name) for d in production if label in d.content["metadata"].get("labels", {}).items()}
-    assert selected == {("Job", "migrate"), ("ServiceAccount", "migrate")}
+    assert selected == {("Job", "migrate-0-1-0"), ("ServiceAccount", "migrate")}
 
 
 def test_the_check_of_the_autoscalers_passes(kubectl: str, monkeypatch: pytest.MonkeyPatch) -> None:

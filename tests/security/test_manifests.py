@@ -94,7 +94,7 @@ def test_traffic_is_allowed_by_port_and_comes_from_named_pods_only(name: str) ->
     egress = [rule for policy in own for rule in policy.get("egress", ())]
     assert all(rule.get("to") or rule["ports"] for rule in egress)
     outside = {port["port"] for rule in egress if "to" not in rule for port in rule["ports"]}
-    assert outside == {"redis": set(), "migrate": {53, 5432}}.get(name, {53, 443, 5432})
+    assert outside == {"redis": set(), "migrate": {53, 5432}}.get(name, {53, 443, 5432, 6432, 6543})
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -1,9 +1,9 @@
 """YAML and JSON as kubectl reads them: through sigs.k8s.io/yaml, which makes JSON of YAML 1.1.
 
 Go's yaml.v2 decides what a plain scalar is: `1:10` and dates are texts, `010` and `0o10` are 8, `yes` is true, `1_000`
-is 1000, and `30.0` becomes the JSON number 30. Of a key that stands twice the last value counts. A null field is an absent
-one to the API server, so fields that are null are left out here. Documents are divided at `---` lines before anything
-is parsed, so a broken one hides no other.
+is 1000, and `30.0` becomes the JSON number 30. Of a key that stands twice the last value counts. To the API server a
+null field is an absent one, so it is left out here. Documents are divided at `---` lines before anything is parsed, so
+a broken one hides no other.
 """
 
 import base64
@@ -62,7 +62,8 @@ def decode(text: str) -> Iterator[Decoded | DecodeError]:
         source = text[begins:end]
         body = " " * 3 + source[3:] if begins or source.startswith("---") else source
         try:
-            yield from _Yaml(body, line).documents(source)
+            if not body.isspace():
+                yield from _Yaml(body, line).documents(source)
         except DecodeError as error:
             yield error
         except (yaml.YAMLError, UnicodeEncodeError) as error:
@@ -140,8 +141,8 @@ class _Yaml:
         return value
 
     def _alias(self, event: Any) -> Any:
-        found = self._anchors.get(event.anchor, ())
-        if found == ():
+        found = self._anchors.get(event.anchor)
+        if event.anchor not in self._anchors:
             raise DecodeError(self._line(event), f"there is no anchor &{event.anchor} before *{event.anchor}.")
         if found is None:
             raise DecodeError(self._line(event), f"the anchor &{event.anchor} contains itself. Write its value out.")
@@ -204,7 +205,7 @@ class _Yaml:
         value = _plain(text)
         if isinstance(value, float):
             if not math.isfinite(value):
-                raise DecodeError(self._line(event), f"{text} is no number that JSON has.")
+                raise DecodeError(self._line(event), f"{text[:40]} is no number that JSON has.")
             return float(text) if tag == "float" and value != value // 1 else _whole(value)
         return value
 

@@ -18,7 +18,6 @@ SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = Path("-")
 NO_OBJECTS = re.compile(r"(values.*|chart|skaffold.*|(docker-)?compose.*)\.ya?ml", re.IGNORECASE)
 """Names of files that belong to other tools."""
-_TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _NO_OBJECT = "no Kubernetes object: apiVersion or kind is missing"
 
 
@@ -129,8 +128,8 @@ class Reading:
             for resource in listed or ():
                 if resource.is_file():
                     self._file(resource, root)
-                else:
-                    self._rendered(resource, root) or self._folder(resource)
+                elif not self._rendered(resource, root):
+                    self._folder(resource)
             if listed is None:
                 text = helm.render(folder, self._helm_values) if is_chart else kustomize.render(folder)
                 self._parse(f"{folder} (rendered)", text, root)
@@ -151,7 +150,7 @@ class Reading:
     def _parse(self, path: str, text: str, root: str = "", *, walking: bool = False) -> None:
         decoded = list(decode(text))
         failed = next((found for found in decoded if isinstance(found, DecodeError)), None)
-        if failed is not None and _TEMPLATE.search(text):
+        if failed is not None and "{{" in text and "}}" in text:
             reason = (
                 "this is a Helm template (or another), no manifest. Render it: helm template CHART | easymo hpa check -"
             )

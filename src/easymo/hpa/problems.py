@@ -67,7 +67,7 @@ READ = {
 
 def is_read(document: Document) -> bool:
     """Whether rules may look at `document`."""
-    return READ.get(document.kind) == document.content["apiVersion"].partition("/")[0]
+    return READ.get(document.kind) == str(document.content["apiVersion"]).partition("/")[0]
 
 
 def _shape_problem(content: dict[str, Any]) -> tuple[tuple[str | int, ...], str] | None:

@@ -7,6 +7,8 @@ from easymo.hpa.errors import QuantityError
 
 _FORM = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,4})|([numkMGTPE]|[KMGTPE]i)?)")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, None: 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_LONGEST = 1000
+"""Characters of a quantity: more are no number that anybody means, and slow to read."""
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
@@ -16,7 +18,8 @@ def milli(quantity: str | int | float) -> int:
     Raises:
         QuantityError: for a text of another form.
     """
-    found = _FORM.fullmatch(str(quantity).strip())
+    text = str(quantity).strip()
+    found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None:
         raise QuantityError(quantity)
     number, exponent, suffix = Decimal(found[1]), found[2], found[3]

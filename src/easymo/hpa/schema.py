@@ -12,6 +12,7 @@ from easymo.hpa.quantity import milli
 DEFAULT_VERSION = "1.34"
 SINCE = {"tolerance": "1.33", "containerResource": "1.20", "sleep": "1.29", "behavior": "1.18"}
 """Fields that an older cluster does not have, with the version that brought them."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _BUILT_IN = re.compile(r"(apps|batch|autoscaling|policy|extensions|v1|networking\.k8s\.io|rbac\..*)(/.*)?")
 
 
@@ -23,7 +24,7 @@ def schema_problem(content: dict[str, Any], version: str) -> tuple[tuple[str | i
     Raises:
         HpaError: for a version that there is no schema of.
     """
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
 
     known = versions()
     if version not in known:
@@ -66,8 +67,8 @@ _MAY_BE_EMPTY = ("args", "command", "values", "finalizers", "matchExpressions", 
 @cache
 def _validator(kind: str, api_version: str, version: str) -> Any:
     """None for what Kubernetes does not have."""
-    from jsonschema import FormatChecker
-    from jsonschema.validators import Draft202012Validator, extend  # slow to import: only who checks needs it
+    from jsonschema import FormatChecker  # type: ignore[import-untyped]  # slow to import: only who checks needs it
+    from jsonschema.validators import Draft202012Validator, extend  # type: ignore[import-untyped]
     from kubernetes_validate.utils import schema_contents  # type: ignore[import-untyped]  # an extra
     from referencing import Resource
 
@@ -101,7 +102,6 @@ _FORMATS: dict[str, Callable[[Any], bool]] = {
     "date-time": lambda value: not isinstance(value, str) or bool(_TIME.fullmatch(value)),
     "quantity": _is_quantity,
 }
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _is_exactly(schema: Any, kind: str) -> bool:

@@ -1,5 +1,6 @@
 """What the rules look at: the objects of a cluster as files describe them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -91,11 +92,19 @@ class Cluster:
                     self._objects.append((document, scaled_object(document)[0]))
                 except (HpaError, AttributeError, KeyError, TypeError, ValueError) as error:  # no schema says its form
                     self._notes.append(f"{document.path}: the rules did not look at {document.name}: {error}")
+        self._scalings = list(self._with_targets())
 
-    def scalings(self) -> Iterator[Scaling]:
+    def scalings(self) -> list[Scaling]:
         """The autoscalers whose target is here, those that KEDA will make among them."""
+        return self._scalings
+
+    def _with_targets(self) -> Iterator[Scaling]:
+        rollouts = any(workload.document.kind == "Rollout" for workload in self.workloads)
+        named: dict[str, list[Document]] = defaultdict(list)
+        for workload in self.workloads:
+            named[workload.name].append(workload.document)
         for document, hpa in [*self.autoscalers, *self._objects]:
-            workload = workload_of(document, self.documents)
+            workload = workload_of(document, self.documents if rollouts else named[hpa.target_name])
             if workload is not None:
                 yield Scaling(document, hpa, workload)
 

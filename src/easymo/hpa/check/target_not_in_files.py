@@ -19,7 +19,7 @@ def check(cluster: Cluster) -> Iterator[Report]:
                 f"Kubernetes cannot scale {target} of {version}: {hpa.name} is stored and never acts.",
                 "Name a Deployment or a StatefulSet of apps/v1, or another object with a scale subresource.",
             )
-        elif id(document) not in found and any(cluster.workloads):
+        elif id(document) not in found and cluster.workloads:
             yield Report(
                 document,
                 "spec.scaleTargetRef",
