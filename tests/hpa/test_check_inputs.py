@@ -163,7 +163,8 @@ def test_a_chart_is_rendered_by_helm_or_its_command_is_given(
     easymo: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chart, empty = tmp_path / "chart", tmp_path / "bin"
-    chart.mkdir(), empty.mkdir()
+    chart.mkdir()
+    empty.mkdir()
     (chart / "Chart.yaml").write_text("name: web\n")
     monkeypatch.setenv("PATH", str(empty))
     result = easymo("hpa", "check", chart)

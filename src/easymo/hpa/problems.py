@@ -47,7 +47,7 @@ def problems(document: Document, version: str = DEFAULT_VERSION, *, scale_to_zer
     elif is_hpa:
         metadata = {"namespace": "default", **content.get("metadata", {})}
         stored = {**content, "metadata": metadata, "spec": default_spec(content.get("spec", {}))}
-        for error in validate(stored, scale_to_zero=scale_to_zero):
+        for error in validate(stored, scale_to_zero=scale_to_zero, target_group=True):
             yield Problem("api-server", document.line(error.field), f"{error.field} {_IS[error.type]}: {error.detail}")
 
 

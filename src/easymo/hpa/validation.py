@@ -29,16 +29,17 @@ class FieldError(NamedTuple):
     detail: str
 
 
-def validate(manifest: dict[str, Any], *, scale_to_zero: bool = False) -> list[FieldError]:
+def validate(manifest: dict[str, Any], *, scale_to_zero: bool = False, target_group: bool = False) -> list[FieldError]:
     """Everything that the API server would refuse in a defaulted ``manifest``; empty when it would store it.
 
-    ``scale_to_zero``: whether the feature gate HPAScaleToZero is on.
+    ``scale_to_zero``: whether the feature gate HPAScaleToZero is on. `target_group`: whether the target needs an API
+    group, as Kubernetes 1.36 wants it; older servers store one without, and their controllers do not find it.
     """
     spec = manifest.get("spec") or {}
     return [
         *_metadata(manifest.get("metadata") or {}),
         *_bounds(spec, scale_to_zero),
-        *_target_ref("spec.scaleTargetRef", spec.get("scaleTargetRef") or {}),
+        *_target_ref("spec.scaleTargetRef", spec.get("scaleTargetRef") or {}, target_group),
         *(error for i, m in enumerate(spec.get("metrics") or []) for error in _metric(f"spec.metrics[{i}]", m)),
         *_behavior(spec.get("behavior") or {}),
     ]
@@ -93,7 +94,7 @@ def _bounds(spec: dict[str, Any], scale_to_zero: bool) -> Iterator[FieldError]:
             yield FieldError("spec.metrics", "Forbidden", "zero pods need an Object or External metric to come back")
 
 
-def _target_ref(field: str, ref: dict[str, Any]) -> Iterator[FieldError]:
+def _target_ref(field: str, ref: dict[str, Any], needs_group: bool = False) -> Iterator[FieldError]:
     for part in ("kind", "name"):
         value = ref.get(part) or ""
         if not value:
@@ -103,7 +104,7 @@ def _target_ref(field: str, ref: dict[str, Any]) -> Iterator[FieldError]:
     version = ref.get("apiVersion") or ""
     if version.count("/") > 1:
         yield FieldError(f"{field}.apiVersion", "Invalid", f"{version!r} is not GROUP/VERSION")
-    elif field == "spec.scaleTargetRef" and "/" not in version[1:] and (version, ref.get("kind")) not in _CORE:
+    elif needs_group and "/" not in version[1:] and (version, ref.get("kind")) not in _CORE:
         yield FieldError(f"{field}.apiVersion", "Invalid", "it must have the API group, such as apps/v1")
 
 

@@ -101,8 +101,8 @@ class Cluster:
     def _with_targets(self) -> Iterator[Scaling]:
         rollouts = any(workload.document.kind == "Rollout" for workload in self.workloads)
         named: dict[str, list[Document]] = defaultdict(list)
-        for workload in self.workloads:
-            named[workload.name].append(workload.document)
+        for candidate in self.workloads:
+            named[candidate.name].append(candidate.document)
         for document, hpa in [*self.autoscalers, *self._objects]:
             workload = workload_of(document, self.documents if rollouts else named[hpa.target_name])
             if workload is not None:
