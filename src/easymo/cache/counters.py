@@ -155,7 +155,12 @@ class Events:
 
 
 class CacheStats(msgspec.Struct, frozen=True):
-    """What `CacheService.stats` returns; `server` is what Redis says about itself (all its clients), None if away."""
+    """What `CacheService.stats` returns.
+
+    `without` names what the server refuses and what follows from that. `timeout_s` is how long a question may take now;
+    it grows with the measured round trip `rtt_s`. `server` is what Redis says about itself (all its clients), None
+    if it is unavailable.
+    """
 
     enabled: bool
     connected: bool
@@ -174,3 +179,6 @@ class CacheStats(msgspec.Struct, frozen=True):
     errors: dict[str, int]
     last_error: str
     server: dict[str, int | str] | None
+    without: dict[str, str] = {}
+    timeout_s: float = 0.0
+    rtt_s: float = 0.0

@@ -7,10 +7,15 @@ For example:
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from easymo.cache.counters import LATENCY_BUCKETS_S, CacheStats, LatencyStats
+from easymo.cache.errors import needs
+
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+    from prometheus_client.registry import Collector
+except ModuleNotFoundError as error:
+    raise needs(__name__, "prometheus-client") from error
+
 from easymo.cache.service import CacheService
 
 _READS = {"near_hits": "near_hit", "redis_hits": "redis_hit", "stale": "stale", "misses": "miss", "bypasses": "bypass"}
