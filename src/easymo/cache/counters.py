@@ -24,6 +24,16 @@ LATENCY_BUCKETS_S: Final = (
 )
 
 
+READS: Final = {
+    "near_hits": "near_hit",
+    "redis_hits": "redis_hit",
+    "stale": "stale",
+    "misses": "miss",
+    "bypasses": "bypass",
+}
+"""The counters of reads, and what metrics call each outcome."""
+
+
 class Latency:
     """How long something took: a histogram over `LATENCY_BUCKETS_S` (the last bucket is everything above)."""
 

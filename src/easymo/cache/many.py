@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -185,3 +186,21 @@ async def add(lookup: Lookup, store_: Store, job: Job, form: Stored) -> bool:
         lookup.unavailable(error)
         return False
     return isinstance(found, Entry) and found.prefix == form.prefix
+
+
+async def change(lookup: Lookup, store_: Store, job: Job, change_: Callable[[Any], Any]) -> Entry | None:
+    """Replace a value by compare-and-set until nobody came between; None where there is none."""
+    try:
+        while True:
+            found, _ = await lookup.find(job.key, job.counters)
+            if not isinstance(found, Entry) or not lookup.is_fresh(found):
+                return None
+            left_s = job.ttl or max(0.001, found.fresh_until - monotonic())
+            value = change_(lookup.decode(job.key.key, found, Any))
+            form, entry = lookup.leases.prepare(job._replace(ttl=left_s), value, found.tags, 0.0)
+            if form is None or await store_.replace(job.name, found.prefix, pack(form), lookup.leases.ttl_ms(form)):
+                return entry
+            lookup.near.drop(job.key.key)
+    except Unavailable as error:
+        lookup.unavailable(error)
+        return None

@@ -22,6 +22,8 @@ from easymo.cache.strategy import Duration, Key, Strategy, Ttl, seconds
 from easymo.cache.values import Encode, Values
 
 Loader = Callable[[], Awaitable[Any]]
+AroundLoads = Callable[[str, Loader], Awaitable[Any]]
+"""Gets the name of a strategy and a loader, and awaits the loader: for tracing."""
 
 DEFAULT_NAMESPACE: Final = "easymo"
 DEFAULT_NEAR_BYTES: Final = 64 * 1024 * 1024
@@ -56,6 +58,7 @@ class Opening:
         self._store_options = seconds(timeout), credentials, tls
         self._opened_in: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._opens = 0
+        self.around_loads: AroundLoads | None = None
         self._build()
 
     def _build(self) -> None:
@@ -188,7 +191,9 @@ class Opening:
     def _job(self, key: Key, load: Loader, ttl: Ttl | None, background_safe: bool = False) -> Job:
         if ttl is None:
             ttl = key.strategy.ttl if key.strategy.ttl is not None else self._default_ttl_s
-        return Job(key, self._names.data + key.key, load, self._counters(key.strategy), ttl, background_safe)
+        around = self.around_loads
+        traced = load if around is None else lambda: around(key.strategy.name, load)
+        return Job(key, self._names.data + key.key, traced, self._counters(key.strategy), ttl, background_safe)
 
     def _off(self, job: Job, value: Any, type_: Any) -> Any:
         """What the cache would give for a loaded value, without it."""

@@ -168,6 +168,15 @@ class CacheService(Opening):
         self._coherence.changed([job.name for job, _ in jobs])
         return await many.store(self._lookup, self._store, jobs)
 
+    async def change(self, key: str | Key, change: Callable[[Any], Any], ttl: Ttl | None = None) -> Any:
+        """Replace a value by what `change` makes of it, though others do the same; MISSING where there is none.
+
+        The new value lasts for `ttl`, or as long as the old one would have.
+        """
+        job = self._job(self._key(key), _no_loader, ttl or 0)
+        changed = await many.change(self._lookup, self._store, job, change) if self._enabled else None
+        return MISSING if changed is None else self._lookup.decode(job.key.key, changed, Any)
+
     async def add(self, key: str | Key, value: Any, ttl: Ttl | None = None) -> bool:
         """Store a value where there is none; whether it was stored."""
         job = self._job(self._key(key), _no_loader, ttl)
