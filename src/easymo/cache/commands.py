@@ -102,7 +102,7 @@ class Commands:
     async def get_all(self, names: Sequence[str]) -> list[Found]:
         return await asyncio.gather(*[self.get(name) for name in names])
 
-    def put(self, name: str, raw: bytes, ttl_ms: int) -> Awaitable[Any]:
+    def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
         return self._send("SET", name, raw, "PX", ttl_ms, parse=self._changed(name))
 
     async def claim(self, name: str, expected: bytes, lease: bytes, lease_ms: int) -> Found:

@@ -26,6 +26,7 @@ _INSIDE = (
     "after_commit was opened inside a transaction, whose commit it would not see, so the cache could be filled "
     "with rows that are not committed yet. Open it where the transaction begins: it opens one."
 )
+_WAITING, _COMMITTING = "easymo_cache_waiting", "easymo_cache_committing"
 
 
 class Later:
@@ -82,7 +83,11 @@ async def after_commit(cache: "CacheService", connection: Any) -> AsyncIterator[
         committed.yes = True  # from here on the commit may have been made even if it fails
         await commit()
     except BaseException:
-        await rollback()
+        try:
+            await rollback()
+        except Exception:
+            if not committed.yes:  # else there may be nothing left to roll back
+                raise
         raise
     finally:
         committed.forget()
@@ -166,20 +171,22 @@ def _when_committed(session: Any, send: Callable[[], None]) -> None:
     """Send at the commit of the transaction that is open, or if that fails in the middle; not after a rollback."""
     from sqlalchemy import event
 
-    def note_commit(session: Any) -> None:
-        if not session.in_nested_transaction():
-            committing.append(True)
+    if _WAITING not in session.info:
+        event.listen(session, "before_commit", _note_commit)
+        event.listen(session, "after_transaction_end", _end)
+    session.info.setdefault(_WAITING, []).append(send)
 
-    def end(session: Any, transaction: Any) -> None:
-        if transaction.parent is None:
-            event.remove(session, "before_commit", note_commit)
-            event.remove(session, "after_transaction_end", end)
-            if committing:
+
+def _note_commit(session: Any) -> None:
+    session.info[_COMMITTING] = not session.in_nested_transaction()
+
+
+def _end(session: Any, transaction: Any) -> None:
+    if transaction.parent is None:
+        waiting, session.info[_WAITING] = session.info[_WAITING], []
+        if session.info.pop(_COMMITTING, False):
+            for send in waiting:
                 send()
-
-    committing: list[bool] = []
-    event.listen(session, "before_commit", note_commit)
-    event.listen(session, "after_transaction_end", end)
 
 
 def _refuse_begun(connection: Any) -> None:

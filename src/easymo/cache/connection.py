@@ -16,7 +16,7 @@ from easymo.cache.address import Address
 from easymo.cache.commands import POLL_S, Commands
 from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
-from easymo.cache.store import Found, Held, Listener
+from easymo.cache.store import BATCH, Found, Held, Listener
 from easymo.cache.wire import Argument, Command, Question, Wire
 
 PATIENCE: Final = 0.8
@@ -162,19 +162,27 @@ class Connection(Commands):
         *command: Argument,
         parse: Callable[[Any], Any] | None = None,
         lost: Callable[[], None] | None = None,
+        patient: bool = False,
     ) -> Awaitable[Any]:
         if self._wire is None:
             raise Unavailable(self.last_error)
         if self._bare and command[0] in _NOT_BARE:
             raise Refused(f"ERR unknown command {command[0]}, probably: the server closed the connection at HELLO")
-        return self._wire.send(_Write(parse, lost, self._refused), command)
+        for part in command[1:] if self._reading else ():
+            self._reading.pop(part, None)  # type: ignore[arg-type] # who asks behind a change must not join a read before it
+        return self._wire.send(_Write(parse, lost, patient, self._refused), command)
+
+    def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
+        return self._send("SET", name, raw, "PX", ttl_ms, parse=self._changed(name), patient=bulk)
 
     def _unlink(self, names: Sequence[str]) -> Awaitable[int]:
-        return self._send_unlink(names, lambda: self.keep(names))
+        return self._send_unlink(names, lambda: self.keep(names), patient=len(names) == BATCH)
 
-    def _send_unlink(self, names: Sequence[str], lost: Callable[[], None] | None = None) -> Awaitable[int]:
+    def _send_unlink(
+        self, names: Sequence[str], lost: Callable[[], None] | None = None, *, patient: bool = True
+    ) -> Awaitable[int]:
         word = "DEL" if self._bare or "UNLINK" in self.without else "UNLINK"
-        return self._send(word, *names, parse=self._changed(*names), lost=lost)
+        return self._send(word, *names, parse=self._changed(*names), lost=lost, patient=patient)
 
     def _refused(self, error: Refused) -> None:
         """An answer that says something about the server, not about the question."""
@@ -395,9 +403,10 @@ class _Write(Command):
         self,
         parse: Callable[[Any], Any] | None,
         lost: Callable[[], None] | None,
+        patient: bool,
         refused: Callable[[Refused], None],
     ) -> None:
-        super().__init__(parse, lost, False)
+        super().__init__(parse, lost, patient)
         self._refused = refused
 
     def fail(self, error: Exception) -> None:

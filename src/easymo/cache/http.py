@@ -15,9 +15,10 @@ def headers_for(cached: CachedBytes, *, public: bool = False, vary: Sequence[str
     age = "no-cache" if cached.outcome == "BYPASS" else f"max-age={cached.max_age_s}"
     if cached.stale_for_s:
         age += f", stale-while-revalidate={cached.stale_for_s}"
+    whose = "public" if public and cached.outcome != "BYPASS" else "private"
     headers = {
         "X-Cache": cached.outcome,
-        "Cache-Control": f"{'public' if public else 'private'}, {age}",
+        "Cache-Control": f"{whose}, {age}",
         "ETag": f'"{cached.version}"',
     }
     return headers | {"Vary": ", ".join(vary)} if vary else headers

@@ -89,7 +89,7 @@ class Leases:
                 lease = b""  # else the claim may have arrived all the same, and the fill is worth an attempt
         except BaseException:
             flights.abandon(flight)
-            flights.spawn(self._quietly(self._store.release(job.name, lease)))
+            flights.spawn(self._release(job.name, lease))
             raise
         return await self._load(flights, flight, job, tags, outcome, lease, job.name, lease)
 
@@ -169,7 +169,7 @@ class Leases:
             flights.abandon(flight)
             # The lease of a refresh that failed stays until it ends: no other process runs into the same error at once.
             if lease and (lease is expected or not isinstance(error, Exception)):
-                flights.spawn(self._quietly(self._store.release(lease_name, lease)))
+                flights.spawn(self._release(lease_name, lease))
             raise
         finally:
             counters.load_latency.add(time.monotonic() - started)
@@ -245,17 +245,26 @@ class Leases:
         """Renew the lease of a long load, until it is too long."""
         ends_at = time.monotonic() + LOAD_LIMIT_S - RENEW_S
         while time.monotonic() < ends_at:
-            if lease:
-                await self._quietly(self._store.renew(lease_name, lease, _LEASE_MS))
+            if lease and not await self._renew(lease_name, lease):
+                flights.remove(flight)  # the key was deleted, or the lease has ended
             await asyncio.sleep(RENEW_S)
         _log.warning(
             "The loader of %r takes longer than %g s; others load for themselves now", flight.key, LOAD_LIMIT_S
         )
         flights.abandon(flight)
 
-    async def _quietly(self, asked: Awaitable[object]) -> None:
+    async def _renew(self, name: str, lease: bytes) -> bool:
+        """Whether the lease is still ours, as far as anybody knows."""
         try:
-            await asked
+            found = await self._store.renew(name, lease, _LEASE_MS)
+        except Unavailable as error:
+            self._unavailable(error)
+            return True
+        return isinstance(found, Held) and found.prefix == lease
+
+    async def _release(self, name: str, lease: bytes) -> None:
+        try:
+            await self._store.release(name, lease)
         except Unavailable as error:
             self._unavailable(error)
 

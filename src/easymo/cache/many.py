@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -132,7 +132,7 @@ async def load(lookup: Lookup, jobs: Sequence[Job], load_: Callable[[list[Key]],
     return {job.key.key: result.entry for job, result in pairs if isinstance(result, Loaded)}
 
 
-async def store(lookup: Lookup, store_: Store, items: Iterable[tuple[Job, Any]]) -> Done:
+async def store(lookup: Lookup, store_: Store, items: Sequence[tuple[Job, Any]]) -> Done:
     """Store several values; the writes leave together, in bounded batches."""
     stored, failed, problem = 0, [], None
     under_way: deque[tuple[str, asyncio.Future[Any]]] = deque()
@@ -157,7 +157,7 @@ async def store(lookup: Lookup, store_: Store, items: Iterable[tuple[Job, Any]])
             try:
                 if job.key.strategy.tags:
                     form = msgspec.structs.replace(form, tags=await lookup.tags.before_load(job.key.tags))
-                asked = store_.put(job.name, pack(form), lookup.leases.ttl_ms(form))
+                asked = store_.put(job.name, pack(form), lookup.leases.ttl_ms(form), bulk=len(items) > 1)
                 under_way.append((job.name, asyncio.ensure_future(asked)))
             except Unavailable as error:
                 failed.append(job.name)

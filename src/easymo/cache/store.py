@@ -101,7 +101,8 @@ class Store(Protocol):
     def get_all(self, names: Sequence[str]) -> Awaitable[list[Found]]:
         """Read several names."""
 
-    def put(self, name: str, raw: bytes, ttl_ms: int) -> Awaitable[Any]: ...
+    def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
+        """Store a value; as one of many (`bulk`) with more patience."""
 
     async def claim(self, name: str, expected: bytes, lease: bytes, lease_ms: int) -> Found:
         """Put `lease` where nothing is (or what begins with `expected`, if that is not empty); then read the name."""

@@ -131,7 +131,7 @@ class Wire(asyncio.Protocol):
         """Send a command. Raises Unavailable when the connection is gone or stalled.
 
         `parse` turns the reply into what the caller gets; `lost` is called instead if no good answer comes in time.
-        `patient`: nobody's call waits for it, so it may be asked in a stall and survives one.
+        `patient`: it may be asked in a stall and survives one, because nobody's request waits for it.
         """
         return self.send(Command(parse, lost, patient), command)
 
@@ -235,10 +235,10 @@ class Wire(asyncio.Protocol):
         for question in tuple(self._open):
             if not question.patient:
                 question.fail(error)
-        unsent = [question for question, _ in self._unsent]
-        self._unsent.clear()
-        for question in unsent:
-            question.fail(error)
+        unsent, self._unsent = self._unsent, deque(item for item in self._unsent if item[0].patient)
+        for question, _ in unsent:
+            if not question.patient:
+                question.fail(error)
 
     def give_up(self, error: Unavailable) -> None:
         """Close at once; every open question fails with `error`."""
