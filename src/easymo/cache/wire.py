@@ -26,6 +26,8 @@ WINDOW: Final = 1024
 """So many questions may be open at once."""
 WRITE_BYTES: Final = 256 * 1024
 DEAD_S: Final = 1.0
+SLOWEST_BYTES_PER_S: Final = 10_000_000
+"""A command gets this much more time for its size: what the kernel and a network take from us is not seen to move."""
 _INCOMPLETE: Final = object()
 _GRACE_S: Final = 0.003
 """After a stall of the event loop the time-out may come due before the answer that has long arrived was read."""
@@ -36,6 +38,7 @@ class Question:
 
     future: asyncio.Future[Any]
     sent_at: float = 0.0
+    size: int = 0
     patient: bool = False
     joined: list[asyncio.Future[Any]] | None = None
 
@@ -143,6 +146,7 @@ class Wire(asyncio.Protocol):
             raise Unavailable("the server does not answer")
         future = question.future = self._loop.create_future()
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
+        question.size = len(packed)
         if self._open or self._unsent:
             self._unsent.append((question, packed))
             if not self._flushing:
@@ -219,7 +223,7 @@ class Wire(asyncio.Protocol):
         if buffered < self._buffered:
             self._moved_at = now
         self._buffered = buffered
-        since = max(self._open[0].sent_at, self._moved_at)
+        since = max(self._open[0].sent_at, self._moved_at) + self._open[0].size / SLOWEST_BYTES_PER_S
         if now - since >= max(DEAD_S, 2 * self.timeout_s):
             self.give_up(LateAnswer("the server did not answer in time"))
             return
