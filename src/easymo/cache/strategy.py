@@ -135,7 +135,7 @@ class Strategy:
         """The key for these fields. Different arguments never share one (see `text_of`)."""
         if self._single and len(arguments) == 1 and not named:
             argument = arguments[0]
-            kind = argument.__class__
+            kind = type(argument)  # not __class__, which a Mock or a proxy makes up
             # The commonest kinds of id have nothing to escape; everything else takes the general way.
             if kind in _PLAIN_KINDS or (kind is str and argument.isalnum()):  # type: ignore[attr-defined]
                 return Key(f"{self._prefix}{argument}{self._suffix}", self, arguments)
@@ -195,6 +195,7 @@ def meanings(text: str, *, tag: bool) -> tuple[list[str], bool]:
         reading
         for strategy in declared
         for template in ([template for template, _ in strategy._tag_templates] if tag else [strategy._template])
+        if template.format != "%s"  # keys given as texts
         for reading in template.readings(text)
     ]
     by_part = ":".join([encoded(part) for part in text.split(":")])
