@@ -180,6 +180,7 @@ class Lookup:
             lease_name = self._names.lease + job.key.key
             newer = await self._refreshes.newer(job, self._names_of(job), lease_name, entry)
             if newer is not None:
+                self.near.drop(job.key.key)  # the new value is on its way to Redis
                 return self._counted(job, newer)
         if monotonic() >= entry.fresh_until:
             job.counters.stale += 1
@@ -195,6 +196,7 @@ class Lookup:
         lease_name = self._names.lease + job.key.key
         loaded = await self.leases.fly_again(self._refreshing, flight, job, lease_name, entry.prefix, force=True)
         assert loaded is not None  # it is forced
+        self.near.drop(job.key.key)
         return self._counted(job, loaded)
 
     async def _take_off(self, job: Job, seen: bytes) -> Loaded | None:
