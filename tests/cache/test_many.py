@@ -12,7 +12,9 @@ from easymo.embedded import Valkey
 from tests.cache.conftest import Loader, Open, free_port
 from tests.conftest import missing_wheels_skip
 
-ROW = Strategy("row of many", key="many-row:{id}", ttl=60, tags=("many-rows",))
+ROW = Strategy("row of many", key="many-row:{id}", ttl=3600, tags=("many-rows",))
+
+MANY = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +36,16 @@ async def longest_stall_s(work: object) -> float:
     return longest
 
 
-async def test_a_hundred_thousand_writes_and_deletes_are_all_made(
+async def test_tens_of_thousands_of_writes_and_deletes_are_all_made(
     valkey: Valkey, open_cache: Open, namespace: str
 ) -> None:
     cache = await open_cache(valkey.url, timeout=0.05)
-    keys = [f"v{i}" for i in range(100_000)]
-    assert await cache.set_many(dict.fromkeys(keys, 1), ttl=60) == 100_000
+    keys = [f"v{i}" for i in range(MANY)]
+    assert await cache.set_many(dict.fromkeys(keys, 1), ttl=3600) == MANY
     async with redis.Redis.from_url(valkey.url) as client:
-        assert await client.exists(*[f"{namespace}:{key}" for key in keys[::1000]]) == 100
+        assert await client.exists(*[f"{namespace}:{key}" for key in keys[:: MANY // 100]]) == 100
     deleted = await cache.delete(*keys)
-    assert (int(deleted), deleted.undone) == (100_000, 0)
+    assert (int(deleted), deleted.undone) == (MANY, 0)
     assert cache.local_stats().losses == 0
 
 
@@ -63,22 +65,22 @@ async def test_thousands_of_cold_keys_at_once_are_stored(valkey: Valkey, open_ca
     await asyncio.gather(*[cache.get_or_set(f"few{i}", Loader(i)) for i in range(500)])
     few_s = (time.process_time() - started) / 500
     started = time.process_time()
-    await asyncio.gather(*[cache.get_or_set(f"many{i}", Loader(i)) for i in range(8000)])
-    many_s = (time.process_time() - started) / 8000
-    assert len(await cache.get_many([f"many{i}" for i in range(8000)])) == 8000
+    await asyncio.gather(*[cache.get_or_set(f"many{i}", Loader(i)) for i in range(4000)])
+    many_s = (time.process_time() - started) / 4000
+    assert len(await cache.get_many([f"many{i}" for i in range(4000)])) == 4000
     assert cache.local_stats().strategies[""].bypasses == 0
     assert many_s < 2 * few_s, "the cost of a key does not grow with their number"
 
 
-async def test_a_tag_of_a_hundred_thousand_near_values_does_not_stall_the_loop(
+async def test_a_tag_of_tens_of_thousands_of_near_values_does_not_stall_the_loop(
     valkey: Valkey, open_cache: Open
 ) -> None:
     cache = await open_cache(valkey.url, near_bytes=10**9)
-    keys = [ROW(i) for i in range(100_000)]
+    keys = [ROW(i) for i in range(MANY)]
     await cache.set_many(dict.fromkeys(keys, 1))
     await cache.get_many(keys)
-    assert len(await cache.get_many(keys)) == cache.local_stats().near_entries == 100_000
-    assert await longest_stall_s(cache.invalidate_tag("many-rows")) < 0.04
+    assert len(await cache.get_many(keys)) == cache.local_stats().near_entries == MANY
+    assert await longest_stall_s(cache.invalidate_tag("many-rows")) < 0.02
     assert await cache.get(keys[0]) is None
     assert await cache.get_many(keys[-10:]) == {}
 

@@ -32,6 +32,9 @@ class Backend(BaseCache):
         super().__init__(params)
         self.cache = Cache(server, **{"namespace": "django", **(params.get("OPTIONS") or {})})
 
+    def validate_key(self, key: str) -> None:
+        """Any text is a key here; Django's own check is about memcached."""
+
     def _ttl(self, timeout: Any) -> float:
         seconds = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
         return FOREVER_S if seconds is None else max(0, seconds)

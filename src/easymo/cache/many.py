@@ -32,7 +32,7 @@ class _AbsentError(BaseException):
 
 
 async def read(lookup: Lookup, store: Store, jobs: Sequence[Job]) -> dict[str, Entry]:
-    """The fresh values among these keys, by the text of their key. Raises Unavailable."""
+    """The fresh values among these keys, by the text of their key; those that could be read when Redis falls silent."""
     entries: dict[str, Entry] = {}
     for job in jobs:
         entry = lookup.near.usable(job.key.key)
@@ -41,9 +41,14 @@ async def read(lookup: Lookup, store: Store, jobs: Sequence[Job]) -> dict[str, E
             job.counters.near_hits += 1
     far = [job for job in jobs if job.key.key not in entries]
     for batch in batched(far):
-        tags = {tag for job in batch if job.key.strategy.tags for tag in job.key.tags}
-        asked = lookup.tags.ask(tags) if tags else {}
-        for job, found in zip(batch, await store.get_all([job.name for job in batch]), strict=True):
+        try:
+            tags = {tag for job in batch if job.key.strategy.tags for tag in job.key.tags}
+            asked = lookup.tags.ask(tags) if tags else {}
+            answers = await store.get_all([job.name for job in batch])
+        except Unavailable as error:
+            lookup.unavailable(error)
+            break
+        for job, found in zip(batch, answers, strict=True):
             if await _is_good(lookup, found, asked) and isinstance(found, Entry):
                 found.counters = job.counters
                 job.counters.redis_hits += 1

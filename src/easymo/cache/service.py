@@ -123,10 +123,7 @@ class CacheService(Opening):
         jobs = {text: self._job(key, _no_loader, ttl) for text, (key, _) in given.items()}
         entries: dict[str, Entry] = {}
         if self._enabled:
-            try:
-                entries = await many.read(self._lookup, self._store, list(jobs.values()))
-            except Unavailable as error:
-                self._lookup.unavailable(error)
+            entries = await many.read(self._lookup, self._store, list(jobs.values()))
         values = {}
         for text, entry in entries.items():
             try:
