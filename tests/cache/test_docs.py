@@ -12,6 +12,7 @@ import pytest
 
 from easymo.cache.commands import REPLACE
 from easymo.cache.pytest import TestCache
+from tests import asgi
 
 ROOT = Path(__file__).parents[2]
 HOWTO = (ROOT / "docs/howto/cache-an-endpoint.md").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ async def answers(monkeypatch: pytest.MonkeyPatch, name: str) -> list[httpx.Resp
     """The first and the second answer of the application that a block of the page makes."""
     monkeypatch.setenv("REDIS_URL", "memory://")
     module = run(monkeypatch, name)
-    transport = httpx.ASGITransport(module.app)
+    transport = asgi.transport(module.app)
     async with module.app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         return [await client.get("/live-calls") for _ in range(2)]
 
@@ -63,7 +64,7 @@ async def test_the_application_of_fastapi_reads_renames_and_reads_again(
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await module.app(scope | {"state": dict(state)}, receive, send)
 
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        async with httpx.AsyncClient(transport=asgi.transport(app), base_url="http://app") as client:
             assert [(await client.get("/users/1")).json() for _ in range(2)] == [{"id": 1, "name": "Ada"}] * 2
             assert (await client.get("/users/2")).status_code == 404
             assert (await client.put("/users/1/name?name=Grace")).status_code == 200

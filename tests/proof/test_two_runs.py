@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.proof.errors import CannotCompare, ProofError
-from easymo.proof.measurement import Round
-from easymo.proof.prove import write_evidence
-from easymo.proof.two_runs import UNPAIRED, compare_runs
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.session.folder import write_evidence
+from easymo.proof.session.two_runs import UNPAIRED, compare_runs
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Round
 from tests.proof.conftest import MakeRound
 
 NOISE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.015, 0.985)
@@ -143,3 +143,11 @@ def test_files_that_are_no_runs_are_refused(save_run: SaveRun, tmp_path: Path) -
     with pytest.raises(CannotCompare, match="holds something else than rounds"):
         compare_runs(monday, tmp_path / "friday" / "verdict.json", tmp_path / "out2")
     assert not (tmp_path / "out2").exists()
+
+
+@pytest.mark.parametrize("void", ["monday", "friday"])
+def test_a_void_run_on_either_side_makes_the_comparison_void(save_run: SaveRun, tmp_path: Path, void: str) -> None:
+    runs = [save_run(name, 20, 10, valid=name != void) for name in ("monday", "friday")]
+    result, _ = compare_runs(runs[0], runs[1], tmp_path / "out")
+    assert not result.valid
+    assert "One of the runs is void, so this comparison is too." in result.notes
