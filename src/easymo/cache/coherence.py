@@ -49,6 +49,10 @@ class Coherence:
         self._counters = default_counters
         self._waiting: dict[str, asyncio.Future[None]] = {}
 
+    @property
+    def keeps(self) -> bool:
+        return self.near.accepting and self.near.limit_bytes > 0
+
     def arrived(self, name: str, raw: bytes | None) -> Found:
         names = self._names
         if name.startswith(names.tag):

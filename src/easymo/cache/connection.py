@@ -100,7 +100,6 @@ class Connection(Commands):
         self.tracks = False
         self.why_not_tracking = "not connected yet"
         self.last_error = ""
-        self.ask_ends = True
 
     @property
     def connected(self) -> bool:
@@ -133,7 +132,7 @@ class Connection(Commands):
         question = Read(name, self._reading, self._listener)
         future = wire.send(question, ("GET", name))
         self._reading[name] = question
-        if self.tracks and self.ask_ends:
+        if self.tracks and self._listener.keeps:
             wire.send(End(name, self._listener), ("PTTL", name))
         return future
 
@@ -146,7 +145,7 @@ class Connection(Commands):
             return [arrived(name, reply) for name, reply in zip(names, replies, strict=True)]
 
         asked = self._send("MGET", *names, parse=parse)
-        if self.tracks and self.ask_ends and self._wire is not None:
+        if self.tracks and self._listener.keeps and self._wire is not None:
             for name in names:
                 self._wire.send(End(name, self._listener), ("PTTL", name))
         found: list[Found] = await asked

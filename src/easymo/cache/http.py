@@ -16,11 +16,7 @@ def headers_for(cached: CachedBytes, *, public: bool = False, vary: Sequence[str
     if cached.stale_for_s:
         age += f", stale-while-revalidate={cached.stale_for_s}"
     whose = "public" if public and cached.outcome != "BYPASS" else "private"
-    headers = {
-        "X-Cache": cached.outcome,
-        "Cache-Control": f"{whose}, {age}",
-        "ETag": f'"{cached.version}"',
-    }
+    headers = {"X-Cache": cached.outcome, "Cache-Control": f"{whose}, {age}", "ETag": f'"{cached.version}"'}
     return headers | {"Vary": ", ".join(vary)} if vary else headers
 
 

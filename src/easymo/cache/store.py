@@ -51,6 +51,10 @@ class Listener(Protocol):
     everything: str
     """The pattern of all names that hold values."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything that arrives is kept in the process."""
+
     def arrived(self, name: str, raw: bytes | None) -> Found:
         """A read of `name` was answered."""
 

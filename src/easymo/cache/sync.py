@@ -161,8 +161,7 @@ class Cache:
             return load_many
 
         return self._load(
-            lambda: load(wanted.pop()),
-            lambda ask: service.get_many(keys, type=type, load=bridge(ask), ttl=ttl),
+            lambda: load(wanted.pop()), lambda ask: service.get_many(keys, type=type, load=bridge(ask), ttl=ttl)
         )
 
     def set(self, key: str | Key, value: Any, ttl: Ttl | None = None) -> None:
