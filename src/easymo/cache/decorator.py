@@ -18,6 +18,8 @@ _UNREAD: Final[Any] = object()
 class Cached(Protocol[P, Result]):
     """A coroutine function with a cache in front; its three methods take the arguments of the function."""
 
+    __name__: str
+
     def __call__(self, *arguments: P.args, **named: P.kwargs) -> Coroutine[Any, Any, Result]: ...
 
     def key(self, *arguments: P.args, **named: P.kwargs) -> Key:
