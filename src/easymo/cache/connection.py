@@ -16,8 +16,9 @@ from easymo.cache.address import Address
 from easymo.cache.commands import POLL_S, Commands
 from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
+from easymo.cache.questions import End, Read, Write
 from easymo.cache.store import BATCH, Found, Held, Listener
-from easymo.cache.wire import Argument, Command, Question, Wire
+from easymo.cache.wire import Argument, Wire
 
 PATIENCE: Final = 0.8
 """One question may take this part of what Redis may cost a call; the rest is for noticing it."""
@@ -41,36 +42,6 @@ Credentials = Callable[[], Any]
 """Gives the password, or user name and password, for each new connection; may be async."""
 
 _log = logging.getLogger("easymo.cache")
-
-
-class Read(Question):
-    """A GET on its way, which later callers of the same name join."""
-
-    def __init__(self, name: str, reading: "dict[str, Read]", listener: Listener) -> None:
-        self._name = name
-        self._reading = reading
-        self._listener = listener
-
-    def made_of(self, reply: Any) -> Found:
-        self.gone()
-        return self._listener.arrived(self._name, reply)
-
-    def gone(self) -> None:
-        if self._reading.get(self._name) is self:
-            del self._reading[self._name]
-
-
-class End(Question):
-    """A PTTL behind a GET: another client may have shortened the life of the key."""
-
-    def __init__(self, name: str, listener: Listener) -> None:
-        self._name = name
-        self._listener = listener
-        self._asked_at = time.monotonic()
-
-    def made_of(self, reply: Any) -> None:
-        if isinstance(reply, int) and reply >= 0:
-            self._listener.ends(self._name, self._asked_at + reply / 1000)
 
 
 class Connection(Commands):
@@ -169,7 +140,7 @@ class Connection(Commands):
             raise Refused(f"ERR unknown command {command[0]}, probably: the server closed the connection at HELLO")
         for part in command[1:] if self._reading else ():
             self._reading.pop(part, None)  # type: ignore[arg-type] # who asks behind a change must not join a read before it
-        return self._wire.send(_Write(parse, lost, patient, self._refused), command)
+        return self._wire.send(Write(parse, lost, patient, self._refused), command)
 
     def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
         return self._send("SET", name, raw, "PX", ttl_ms, parse=self._changed(name), patient=bulk)
@@ -393,22 +364,3 @@ class Connection(Commands):
             _log.warning("Redis unavailable (%s); continuing without it and reconnecting", reason)
             self._said = reason, time.monotonic()
         self.last_error = reason
-
-
-class _Write(Command):
-    """A command whose refusal may say that the connection leads to the wrong server."""
-
-    def __init__(
-        self,
-        parse: Callable[[Any], Any] | None,
-        lost: Callable[[], None] | None,
-        patient: bool,
-        refused: Callable[[Refused], None],
-    ) -> None:
-        super().__init__(parse, lost, patient)
-        self._refused = refused
-
-    def fail(self, error: Exception) -> None:
-        super().fail(error)
-        if isinstance(error, Refused):
-            self._refused(error)
