@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from easymo.cache.address import Address
-from easymo.cache.commands import POLL_S, Commands
+from easymo.cache.commands import POLL_S, REPLACE, Commands
 from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
 from easymo.cache.questions import End, Read, Write
@@ -140,7 +140,10 @@ class Connection(Commands):
             raise Refused(f"ERR unknown command {command[0]}, probably: the server closed the connection at HELLO")
         for part in command[1:] if self._reading else ():
             self._reading.pop(part, None)  # type: ignore[arg-type] # who asks behind a change must not join a read before it
-        return self._wire.send(Write(parse, lost, patient, self._refused), command)
+        question = Write(parse, lost, patient, self._refused)
+        # Its lease may end before thousands of others have been claimed. A change of the key still comes after it.
+        question.urgent = command[0] == "EVAL" and command[1] is REPLACE.lua
+        return self._wire.send(question, command)
 
     def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
         return self._send("SET", name, raw, "PX", ttl_ms, parse=self._changed(name), patient=bulk)

@@ -37,7 +37,8 @@ class _Background:
         self.loop = asyncio.new_event_loop()
         self.process = os.getpid()
         self.services: list[CacheService] = []
-        threading.Thread(target=self.loop.run_forever, name="easymo-cache", daemon=True).start()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="easymo-cache", daemon=True)
+        self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
@@ -45,9 +46,18 @@ class _Background:
     def close(self) -> None:
         if self.process != os.getpid():
             return
-        for service in self.services:
-            self.run(service.__aexit__(None, None, None))
+        for service in tuple(self.services):
+            self.leave(service)
+        with _locks[-1]:
+            if self in _backgrounds:
+                _backgrounds.remove(self)
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def leave(self, service: CacheService) -> None:
+        self.services.remove(service)
+        self.run(service.__aexit__(None, None, None))
 
 
 _locks = [threading.Lock()]
@@ -244,9 +254,12 @@ class Cache:
     def close(self) -> None:
         """Disconnect; the next use opens it again. A process that ends does this by itself."""
         if self._process == os.getpid():
-            _background().services.remove(self._service)
-            self._run(lambda service: service.__aexit__(None, None, None))
             self._process = 0
+            background = _background()
+            background.leave(self._service)
+            if not background.services:
+                atexit.unregister(background.close)
+                background.close()
 
     def cached(
         self, strategy: Strategy, *, ignore: tuple[str, ...] = (), type: Any = None

@@ -40,6 +40,7 @@ class Question:
     sent_at: float = 0.0
     size: int = 0
     patient: bool = False
+    urgent: bool = False
     joined: list[asyncio.Future[Any]] | None = None
 
     def made_of(self, reply: Any) -> Any:
@@ -148,7 +149,10 @@ class Wire(asyncio.Protocol):
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         question.size = len(packed)
         if self._open or self._unsent:
-            self._unsent.append((question, packed))
+            if question.urgent:
+                self._unsent.appendleft((question, packed))
+            else:
+                self._unsent.append((question, packed))
             if not self._flushing:
                 self._flushing = True
                 self._loop.call_soon(self._flush)
