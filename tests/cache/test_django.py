@@ -5,10 +5,12 @@ Django's wheel has none of Django's own tests, and what they store by pickle doe
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import django
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 
 from easymo.cache.errors import UnstorableValue
@@ -98,10 +100,14 @@ def test_get_or_set_and_clear(cache: Any) -> None:
 
 
 async def test_the_async_methods(cache: Any) -> None:
-    await cache.aset("key", 1)
-    assert await cache.aget("key") == 1
-    assert await cache.aincr("key") == 2
-    assert await cache.adelete("key")
+    try:
+        await cache.aset("key", 1)
+        assert await cache.aget("key") == 1
+        assert await cache.aincr("key") == 2
+        assert await cache.adelete("key")
+    finally:  # asgiref's thread would outlive the test
+        used, SyncToAsync.single_thread_executor = SyncToAsync.single_thread_executor, ThreadPoolExecutor(1)
+        used.shutdown()
 
 
 def test_a_server_that_is_not_there_is_no_error() -> None:

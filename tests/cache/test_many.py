@@ -100,7 +100,7 @@ async def cache(request: pytest.FixtureRequest, open_cache: Open) -> CacheServic
 
 
 async def test_what_is_missing_is_loaded_in_one_call(cache: CacheService) -> None:
-    asked: list[list[object]] = []
+    asked: list[list[Key]] = []
 
     async def load(keys: list[Key]) -> dict[Key, str]:
         asked.append(keys)

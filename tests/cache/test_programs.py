@@ -370,7 +370,7 @@ class TestCached:
 
         for function in (limited, method, anything, many):
             with pytest.raises(TypeError, match="would share a value"):
-                cached(ROW, CacheService("memory://"))(function)  # type: ignore[arg-type]
+                cached(ROW, CacheService("memory://"))(function)
 
     def test_what_is_no_async_function_is_refused(self) -> None:
         def sync(id: int) -> None: ...
@@ -418,8 +418,8 @@ async def test_opentelemetry_sees_reads_and_a_span_per_load() -> None:
             await cache.get_or_set(ROW(1), Loader())
         data = reader.get_metrics_data()
         assert data is not None
-        metrics = {m.name: m for m in data.resource_metrics[0].scope_metrics[0].metrics}
-        reads = {
+        metrics: dict[str, Any] = {m.name: m for m in data.resource_metrics[0].scope_metrics[0].metrics}
+        reads: dict[Any, Any] = {
             (point.attributes or {})["outcome"]: point.value
             for point in metrics["easymo.cache.reads"].data.data_points
             if (point.attributes or {})["strategy"] == ROW.name
