@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 AUDIT  ?= .venv-audit
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: help install prove prove-twice test test-fast test-bare mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +27,29 @@ prove: install ## measure the platform before and after (≤ 5 minutes); ARGS='-
 prove-twice: install ## two runs one after the other; fails when a promise is kept in one and broken in the other
 	@stamp=$$(date -u +%Y-%m-%dT%H-%M-%S) && \
 	for run in first second; do $(BIN)/easymo prove --out runs/$$stamp-$$run $(ARGS) || exit $$?; done && \
-	$(BIN)/python -m easymo.proof.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
+	$(BIN)/python -m easymo.proof.accepted.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
+
+# Many tests wait for a server or a process, so there are twice as many workers as cores.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test: install ## all tests; ARGS='-k cache' for some
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: install ## what to run before each commit: all that is pure and all that needs a server, 90 s
+	$(PYTEST) -m 'not slow and not alone' $(ARGS)
+
+test-bare: install ## the tests that skip where only Python and make are installed: they must skip, and leave nothing
+	$(BIN)/python -m tests.session.bare
+
+mutants: install ## break the code on purpose, in a copy, and see whether a test notices; ARGS='--only cache'
+	$(BIN)/python -m drills.mutants $(ARGS)
+
+size: install ## code lines per package, without docstrings, comments and blanks
+	$(BIN)/python -m tests.repo.size
+
+build: install ## the wheel and the source distribution, in dist/
+	$(BIN)/python -m hatchling build
 
 lint: install ## ruff, mypy --strict, import contracts, generated docs up to date, no secret in a file
 	$(BIN)/ruff check .
@@ -81,38 +100,38 @@ bench-ingest: install ## webhook ingest with and without group commit (evidence/
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
 
 demo-judge: install ## the judge on trial: 200 trials drawn from recorded rounds (evidence/judge/); SEED=N for others
-	$(BIN)/python -m tests.proof.trial --out evidence/judge/trial.md $(if $(filter file,$(origin SEED)),,--seed $(SEED))
+	$(BIN)/python -m drills.proof.trial --out evidence/judge/trial.md $(if $(filter file,$(origin SEED)),,--seed $(SEED))
 
 judge-rounds: install ## record the rounds of demo-judge again, on an idle machine (12 minutes)
-	$(BIN)/python -m tests.proof.recorded_rounds
+	$(BIN)/python -m drills.proof.recorded_rounds
 
 SEED ?= 1
 campaigns: install ## kill -9 at random moments, full form: index builds, renders, webhooks; SEED=N
-	$(BIN)/python -m tests.indexes.campaign --kills 50 --seed $(SEED) --out evidence/indexes
-	$(BIN)/python -m tests.indexes.writers --out evidence/indexes
-	$(BIN)/python -m tests.video_orchestrator.campaign --kills 30 --seed $(SEED)
-	$(BIN)/python -m tests.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
+	$(BIN)/python -m drills.indexes.campaign --kills 50 --seed $(SEED) --out evidence/indexes
+	$(BIN)/python -m drills.indexes.writers --out evidence/indexes
+	$(BIN)/python -m drills.video_orchestrator.campaign --kills 30 --seed $(SEED)
+	$(BIN)/python -m drills.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
 
 POSTGRES_VERSIONS = build/postgres
 test-postgres: install ## the index engine on PostgreSQL 14 to 18 (evidence/indexes/versions.md); wants npm, 10 minutes
 	mkdir -p $(POSTGRES_VERSIONS)
-	cp tests/indexes/postgres_versions/*.json $(POSTGRES_VERSIONS)
+	cp drills/indexes/postgres_versions/*.json $(POSTGRES_VERSIONS)
 	npm ci --prefix $(POSTGRES_VERSIONS) --ignore-scripts --no-audit --no-fund --silent
-	$(BIN)/python -m tests.indexes.versions $(POSTGRES_VERSIONS)/node_modules --out evidence/indexes
+	$(BIN)/python -m drills.indexes.versions $(POSTGRES_VERSIONS)/node_modules --out evidence/indexes
 
 rolling: install ## every process of every service restarted behind haproxy at 200 requests/s: none may fail
-	$(BIN)/python -m tests.drills.rolling --rate 200 --out evidence/operations
+	$(BIN)/python -m drills.rolling --rate 200 --out evidence/operations
 
 drill: install ## the rollback on the embedded platform under load, timed (evidence/operations/drill.md)
-	$(BIN)/python -m tests.drills.rollback --out evidence/operations
+	$(BIN)/python -m drills.rollback --out evidence/operations
 
 chaos: install ## faults of servers and services under load, each with what must hold; SEED=N
-	$(BIN)/python -m tests.drills.chaos --seed $(SEED) --out evidence/operations
-	$(BIN)/python -m tests.drills.documents
+	$(BIN)/python -m drills.chaos --seed $(SEED) --out evidence/operations
+	$(BIN)/python -m drills.documents
 
 SECONDS ?= 900
 soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
-	$(BIN)/python -m tests.drills.soak --seconds $(SECONDS) --out evidence/operations
+	$(BIN)/python -m drills.soak --seconds $(SECONDS) --out evidence/operations
 
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
@@ -124,10 +143,10 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 
 lock: install ## compile the lock files again (pyproject.toml, benchmarks/requirements.in, those of the images)
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
-	$(COMPILE) pyproject.toml --extra services -c requirements.lock -o docker/services.lock
-	$(COMPILE) pyproject.toml --extra services --extra video -c requirements.lock -o docker/video.lock
+	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services --group video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
 	rm -rf $(VENV) $(BENCH) $(AUDIT) $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

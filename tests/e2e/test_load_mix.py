@@ -9,13 +9,15 @@ import pytest
 from easymo.cache import CacheService
 from easymo.embedded import Valkey
 from easymo.load import Job, Stage, run_process
-from easymo.proof.acceptance import read_acceptance
+from easymo.proof.system.acceptance import read_acceptance
 from tests.operations.processes import address_of, command, end
 
 SCENARIO = Path(__file__).parents[1] / "load" / "services.py"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(600)
 def test_no_request_of_the_mix_is_an_error_and_both_arms_get_the_same_load(
     database_url: str, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from drills.indexes.writers import CONNECTIONS, INDEXES, TABLES, measure, writing
 from easymo.indexes import Declared, Progress, apply, read_declared
 from easymo.indexes.session import LOCK_TIMEOUT
-from tests.indexes.writers import CONNECTIONS, INDEXES, TABLES, measure, writing
 
 ROWS = 20_000
 NOISE_MS = 1500  # of a busy machine; a write that queued for the whole of what it should not would wait longer still
@@ -22,6 +22,7 @@ def declared(tmp_path: Path) -> list[Declared]:
     return read_declared(file)
 
 
+@pytest.mark.alone
 async def test_no_write_waits_longer_than_the_lock_timeout(database_url: str, declared: list[Declared]) -> None:
     result = await measure(database_url, declared, rate=500, rows=100_000, quiet_s=0.5)
     longest_ms = LOCK_TIMEOUT.total_seconds() * 1000

@@ -11,9 +11,11 @@ import pytest
 
 from easymo.embedded import Valkey
 from easymo_platform.operations.credentials import read_environment_file
-from easymo_platform.operations.rolling_control import CONTROL
+from easymo_platform.operations.local.control import CONTROL
 from easymo_platform.operations.serve import SERVICES
 from tests.operations.processes import command, end, lines_until
+
+pytestmark = pytest.mark.timeout(400)
 
 Platform = tuple["subprocess.Popen[str]", dict[str, str]]
 

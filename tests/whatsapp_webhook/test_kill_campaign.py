@@ -1,12 +1,13 @@
-"""The short form of the campaign; the full one is `python -m tests.whatsapp_webhook.campaign --kills 100`."""
+"""The short form of the campaign; the full one is `python -m drills.whatsapp_webhook.campaign --kills 100`."""
 
 import pytest
 
+from drills.whatsapp_webhook.campaign import Campaign
 from easymo.embedded import Valkey
-from tests.whatsapp_webhook.campaign import Campaign
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_no_message_is_lost_and_none_answered_twice_however_often_we_are_killed(
     database_url: str, valkey: Valkey
 ) -> None:

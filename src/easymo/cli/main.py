@@ -1,11 +1,13 @@
 """Assembles the command line from one module per noun."""
 
+import signal
 import sys
 from typing import Annotated
 
 import typer
 
-from easymo.cli import cache, hpa, indexes, load, prove
+from easymo import __version__
+from easymo.cli import accept, cache, evidence, history, hpa, indexes, load, prove
 
 #: Commands whose extra has another name than they have.
 EXTRA_OF = {"prove": "proof", "evidence": "proof", "accept": "proof", "history": "proof"}
@@ -21,16 +23,14 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(load.app, name="load")
 app.add_typer(hpa.app, name="hpa")
 app.command("prove")(prove.prove)
-app.command("evidence")(prove.evidence)
-app.command("accept")(prove.accept)
-app.command("history")(prove.history)
+app.command("evidence")(evidence.evidence)
+app.command("accept")(accept.accept)
+app.command("history")(history.history)
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # only when asked: metadata is slow to read
-
-        typer.echo(f"easymo {version('easymo')}")
+        typer.echo(f"easymo {__version__}")
         raise typer.Exit
 
 
@@ -45,6 +45,8 @@ def root(
 
 def main() -> None:
     """Run the command line; a package of an extra that is not installed is answered with how to install it."""
+    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except ModuleNotFoundError as error:

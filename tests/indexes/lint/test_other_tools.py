@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from easymo.indexes.lint import lint
+
+pytestmark = pytest.mark.timeout(400)
 
 ALEMBIC_ENVIRONMENT = """
 from alembic import context
