@@ -57,7 +57,9 @@ def test_keys_follow_zipfs_law(schedule: Schedule) -> None:
 def test_a_higher_read_exponent_repeats_more_reads_and_writes_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(exponent: float) -> Schedule:
         monkeypatch.setattr(services, "READ_EXPONENT", exponent)
-        return build_schedule(services.scenario, TARGETS, [Stage(500, 4)], seed=1, salt="a")
+        schedule = build_schedule(services.scenario, TARGETS, [Stage(500, 4)], seed=1, salt="a")
+        assert schedule.payloads, "asked for, so built while the exponent is this one"
+        return schedule
 
     even, skewed = build(0.0), build(2.0)
     repeated = [schedule.reads.count(REPEATED_READ) for schedule in (even, skewed)]
