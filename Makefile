@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 AUDIT  ?= .venv-audit
+SITE   ?= .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test test-fast test-bare test-floors mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: docs-site help install prove prove-twice test test-fast test-bare test-floors mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +65,7 @@ lint: install ## ruff, mypy --strict, import contracts, generated docs up to dat
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.repo.documents --check
+	$(BIN)/python -m tests.repo.reference --check
 	$(BIN)/python -m tests.repo.secret_scan
 
 audit: $(AUDIT)/.ready ## known vulnerabilities of what requirements.lock pins; asks the network, so .ci/run does not
@@ -86,7 +88,16 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
+	$(BIN)/python -m tests.repo.reference
 	$(BIN)/python -m tests.hpa.documents
+
+docs-site: $(SITE)/.ready ## all of docs/ as a searchable site in build/site; a dead link fails
+	$(SITE)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
+
+$(SITE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check furo==2025.12.19 myst-parser==5.2.0 sphinx==9.0.4
+	@touch $@
 
 bench-cache: $(BENCH)/.ready ## easymo.cache beside its peers, on an idle machine (evidence/cache/)
 	$(BENCH)/bin/python -m benchmarks.cache --out evidence/cache
