@@ -4,12 +4,12 @@ from typing import Annotated, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
+from easymo_platform.runtime.idempotency import id_for
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import TransactionList
@@ -24,7 +24,7 @@ from easymo_platform.voice_bridge.model import (
     StatusChange,
     StatusResult,
     Stored,
-    TwilioStatus,
+    read_twilio,
     status_from_twilio,
 )
 from easymo_platform.voice_bridge.service import VoiceBridge
@@ -62,7 +62,7 @@ def bridge(request: AnyRequest) -> VoiceBridge:
 async def place_call(
     request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None
 ) -> PlacedCall:
-    return await bridge(request).place_call(data, idempotency_key)
+    return await bridge(request).place_call(data, id_for(request, "calls/outbound", idempotency_key))
 
 
 @get("/calls/{call_id:uuid}", summary="Everything stored about a call", opt={SCOPE: READ, EXAMPLE: _CALL})
@@ -150,15 +150,12 @@ async def twilio_status(request: AnyRequest) -> CallbackResult:
     path = "/webhooks/twilio/voice-status" + (f"?{query}" if query else "")
     bridge(request).check_twilio(path, fields, request.headers.get("x-twilio-signature", ""))
     form = dict(fields)
-    try:
-        callback = msgspec.convert(form, TwilioStatus, strict=False)
-    except msgspec.ValidationError as error:
-        raise ServiceError(400, "invalid_payload", f"The callback is malformed: {error}.") from error
-    status = status_from_twilio(callback.call_status)
-    if status is None:
+    callback = read_twilio(form)
+    status = status_from_twilio(callback.call_status) if callback is not None else None
+    if callback is None or status is None:
         return CallbackResult(CallbackOutcome.IGNORED)
     outcome = await bridge(request).store.apply_callback(
-        callback.call_sid, status, callback.sequence_number, callback.call_duration, form
+        callback.call_sid, status, callback.sequence_number, callback.duration_s, form
     )
     return CallbackResult(outcome)
 
