@@ -1,5 +1,6 @@
 """Sessions and what is said in them. Every write drops the cached session after its commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -141,7 +142,7 @@ class SessionStore:
         try:
             row = await self._database.fetch_row("insert_messages", session_id=session_id, **columns)
         finally:  # also when its outcome is unknown: dropping too much is harmless
-            await self._cache.delete(AgentStrategies.agent_session(session_id))
+            await asyncio.shield(self._cache.delete(AgentStrategies.agent_session(session_id)))
         return row is not None
 
     async def end_overdue(self) -> int:

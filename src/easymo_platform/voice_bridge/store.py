@@ -1,5 +1,6 @@
 """Reads and writes of calls. Every write goes through here, and drops what it made stale after its commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,7 +14,7 @@ from prometheus_client import Counter
 from easymo.cache import CacheService
 from easymo.cache.commit import Later
 from easymo_platform.runtime.database import Database, Session
-from easymo_platform.runtime.errors import DatabaseError, ServiceError
+from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.voice_bridge.model import (
     Call,
     CallbackOutcome,
@@ -122,7 +123,7 @@ class CallStore:
 
         Raises the 409 for a person who wants no calls.
         """
-        row = await self._write(call_id, "insert_call", "pending", call_id=call_id, **columns)
+        row = await self._write("insert_call", "pending", call_id=call_id, **columns)
         if row is not None:
             return None
         earlier = await self._database.fetch_row("call_by_id", call_id=call_id)
@@ -134,7 +135,7 @@ class CallStore:
         """Move a call on behalf of one of our own callers."""
         allowed = predecessors(status)
         change = {"call_id": call_id, "status": status, "predecessors": allowed, "duration_seconds": None}
-        if allowed and await self._write(call_id, "set_call_status", status, **change) is not None:
+        if allowed and await self._write("set_call_status", status, **change) is not None:
             return Moved.YES
         return standing_at(await self._database.fetch_row("call_status", call_id=call_id), call_id, status)
 
@@ -206,7 +207,7 @@ class CallStore:
         row = await self._database.fetch_row("count_live_calls")
         return int(row["live"]) if row else 0
 
-    async def _write(self, call_id: UUID, name: str, status: str, **arguments: Any) -> asyncpg.Record | None:
+    async def _write(self, name: str, status: str, **arguments: Any) -> asyncpg.Record | None:
         """One statement that commits by itself, then drop what it made stale.
 
         When its outcome is unknown (the connection broke), it is not known either which lists show the call: they all
@@ -215,8 +216,8 @@ class CallStore:
         later = Later()
         try:
             row = await self._database.fetch_row(name, **arguments)
-        except DatabaseError:
-            await drop_all_lists(self._cache, call_id)
+        except BaseException:
+            await asyncio.shield(drop_all_lists(self._cache, arguments["call_id"]))
             raise
         if row is not None:
             drop_cached(later, ChangedCall(**row))
