@@ -119,6 +119,20 @@ def read_delivery(body: bytes) -> Delivery:
         raise Malformed("The body is nested too deeply.") from error
 
 
+def as_text(delivery: Delivery) -> Delivery:
+    """The same with every payload as a text in place of JSON, for what a database cannot store as JSON."""
+    replace = msgspec.structs.replace
+    return replace(
+        delivery,
+        messages=[replace(message, payload=_quoted(message.payload)) for message in delivery.messages],
+        events=[replace(event, payload=_quoted(event.payload)) for event in delivery.events],
+    )
+
+
+def _quoted(raw: Raw) -> Raw:
+    return Raw(msgspec.json.encode({"as_text": bytes(raw).decode("utf-8", "replace")}))
+
+
 def _read(body: bytes) -> Delivery:
     envelope = _raw_object.decode(body)
     if "object" not in envelope or "entry" not in envelope:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+import structlog
 from prometheus_client import Counter
 
 from easymo_platform.runtime.background import in_background
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
-from easymo_platform.whatsapp_webhook.delivery import Delivery, Event, Inbound, StatusReport
+from easymo_platform.whatsapp_webhook.delivery import Delivery, Event, Inbound, StatusReport, as_text
 from easymo_platform.whatsapp_webhook.model import Accepted
 
 BATCH_MAX_REQUESTS = 256
@@ -37,6 +38,9 @@ class _Waiting(NamedTuple):
     delivery: Delivery
     received: float
     answer: asyncio.Future[Accepted]
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Ingest:
@@ -100,12 +104,20 @@ class Ingest:
             # One of them holds a value that Postgres cannot store: the others must not suffer from it.
             for one in batch:
                 try:
-                    await self._store([one])
+                    await self._store_alone(one)
                 except (ServiceError, DatabaseError) as error:
                     _fail(one, error)
         except DatabaseError as error:
             for one in batch:
                 _fail(one, error)
+
+    async def _store_alone(self, one: _Waiting) -> None:
+        """A delivery with a value that Postgres has no form for: its payloads are kept as text, not as JSON."""
+        try:
+            await self._store([one])
+        except ServiceError:
+            _log.warning("payload_kept_as_text", sha256=one.sha256)
+            await self._store([one._replace(delivery=as_text(one.delivery))])
 
     async def _store(self, batch: list[_Waiting]) -> None:
         new = await self._store_messages(batch)
