@@ -71,7 +71,7 @@ async def test_everything_in_a_batch_is_stored(environ: dict[str, str], database
     rows = await database.fetch("select * from whatsapp_messages order by created_at")
     assert [row["wamid"] for row in rows] == [message["id"] for message in (first, second, third, picture, button)]
     assert [row["status"] for row in rows] == ["pending"] * 5
-    assert [row["body"] for row in rows] == ["1", "2", "3", None, "farmer"]
+    assert [row["body"] for row in rows] == ["1", "2", "3", None, "Farming"]
     assert {row["from_number"] for row in rows} == {f"+{NUMBER}"}
     assert await database.fetchval("select entries from webhook_deliveries") == 3
 
@@ -278,6 +278,9 @@ async def test_value_that_postgres_cannot_store_is_kept_as_text(environ: dict[st
     assert [answer.status_code for answer in answers] == [200] * 6
     assert poison.status_code == 200
     assert await database.fetchval(COUNT) == 6
+    row = await database.fetchrow("select kind, act, length(payload ->> 'as_text') as size from webhook_events")
+    assert row is not None
+    assert (row["kind"], row["act"], row["size"] > 140_000) == ("messages", True, True)
 
 
 @pytest.mark.parametrize("chunked", [False, True])

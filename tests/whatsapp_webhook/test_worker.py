@@ -225,7 +225,7 @@ async def test_outage_of_the_agent_uses_up_no_attempts_once_the_breaker_is_open(
     environ: dict[str, str], database: Database
 ) -> None:
     async with webhook(environ) as client, worker(environ):
-        await deliver(client, *(text("job", f"2507000001{n:02d}") for n in range(40)))
+        await deliver(client, *(text("I look for a job", f"2507000001{n:02d}") for n in range(40)))
         await until(
             lambda: database.fetchval(
                 "select count(*) >= 20 from whatsapp_messages "

@@ -163,7 +163,10 @@ def _read_change(change: Raw, found: Delivery) -> None:
         if elements is None:
             found.events.append(Event(name, True, value[name]))
         for element in elements or ():
-            kept(element, metadata, found)
+            try:
+                kept(element, metadata, found)
+            except (msgspec.DecodeError, RecursionError):  # JSON, but of a kind that no program reads
+                found.events.append(Event(name, True, element))
     for error in _list_in(value, "errors") or ():
         found.events.append(Event("errors", True, error))
 

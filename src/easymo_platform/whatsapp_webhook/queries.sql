@@ -85,7 +85,7 @@ with given as materialized (
   where excluded.last_inbound_at > c.last_inbound_at
 ), noted as (
   insert into webhook_events (kind, act, payload)
-  select e.kind, e.act, e.payload
+  select e.kind, e.act, coalesce(e.payload, 'null'::jsonb)
   from given, json_to_recordset(given.json -> 'events') as e (kind text, act boolean, payload jsonb)
 )
 -- A sub-select that depends on no row runs once for all of them, and not at all without any.
