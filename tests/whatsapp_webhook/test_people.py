@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from easymo_platform.whatsapp_webhook.conversation import BY_NAME, HANDED_OVER, MENU, OPTED_OUT, OUT_OF_RANGE
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import NUMBER, deliver, text, until, webhook, worker
 from tests.whatsapp_webhook.outside import CloudApi, agent_core, said
 from tests.whatsapp_webhook.test_kinds import KINDS
-
-Database = asyncpg.Connection
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ async def talk(client: httpx.AsyncClient, cloud: CloudApi, *messages: dict[str, 
 
 
 async def test_the_menu_works_by_number_word_and_row_and_says_which_numbers_there_are(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     row = {**text(), "type": "interactive", "interactive": {"list_reply": {"id": "farmer", "title": "Farming"}}}
     async with webhook(environ) as client, worker(environ):
@@ -47,7 +45,7 @@ async def test_the_menu_works_by_number_word_and_row_and_says_which_numbers_ther
 
 @pytest.mark.slow
 async def test_every_kind_of_message_is_answered_or_marked_as_read(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     async with webhook(environ) as client, worker(environ):
         for number, (kind, content, handling, _) in enumerate(KINDS.values()):
@@ -62,12 +60,12 @@ async def test_every_kind_of_message_is_answered_or_marked_as_read(
     assert answered == expected
 
 
-async def _none(database: "Database[Any]", counting: str) -> bool:
+async def _none(database: Database, counting: str) -> bool:
     return int(await database.fetchval(counting)) == 0
 
 
 async def test_a_person_takes_over_and_the_agent_is_silent_until_the_conversation_is_closed(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     async with webhook(environ) as client, worker(environ):
         assert (await talk(client, cloud, text("I want to talk to a person")))[-1] == HANDED_OVER
@@ -88,7 +86,7 @@ async def test_a_person_takes_over_and_the_agent_is_silent_until_the_conversatio
 
 
 async def test_stop_ends_everything_but_answers_and_start_undoes_it(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     template = {"to": f"+{NUMBER}", "type": "template", "template": {"name": "news"}}
     async with webhook(environ) as client, worker(environ):
@@ -102,7 +100,7 @@ async def test_stop_ends_everything_but_answers_and_start_undoes_it(
 
 
 async def test_a_template_that_was_queued_before_stop_is_not_sent_after_it(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     async with webhook(environ) as client:
         await client.post("/messages", json={"to": f"+{NUMBER}", "type": "template", "template": {"name": "news"}})
@@ -113,7 +111,7 @@ async def test_a_template_that_was_queued_before_stop_is_not_sent_after_it(
 
 
 async def test_the_window_opens_by_any_message_and_by_the_time_at_which_it_was_sent(
-    environ: dict[str, str], database: "Database[Any]"
+    environ: dict[str, str], database: Database
 ) -> None:
     news = {"to": f"+{NUMBER}", "type": "text", "text": {"body": "news"}}
     photo = {**text(), "type": "image", "image": {"id": "1"}}
@@ -125,7 +123,7 @@ async def test_the_window_opens_by_any_message_and_by_the_time_at_which_it_was_s
 
 
 async def test_what_its_sender_deletes_is_deleted_here(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     secret = text("my PIN is 1234", wamid="wamid.secret")
     revoke = {**text(), "type": "revoke", "revoke": {"original_message_id": "wamid.secret"}}
@@ -139,7 +137,7 @@ async def test_what_its_sender_deletes_is_deleted_here(
 
 
 async def test_a_template_takes_its_parameters_and_a_key_stands_for_one_message_only(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     def wanted(code: str) -> dict[str, Any]:
         components = [{"type": "body", "parameters": [{"type": "text", "text": code}]}]
@@ -155,7 +153,7 @@ async def test_a_template_takes_its_parameters_and_a_key_stands_for_one_message_
 
 
 async def test_a_person_without_a_number_has_a_conversation_of_their_own(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     async with webhook(environ) as client, worker(environ):
         await talk(client, cloud, {**text("1"), "from": "RW.1"}, {**text("2"), "from": "RW.2"})
@@ -164,7 +162,7 @@ async def test_a_person_without_a_number_has_a_conversation_of_their_own(
 
 
 async def test_a_very_long_message_is_answered_and_told_so(
-    environ: dict[str, str], database: "Database[Any]", cloud: CloudApi
+    environ: dict[str, str], database: Database, cloud: CloudApi
 ) -> None:
     async with webhook(environ) as client, worker(environ):
         (answer,) = await talk(client, cloud, text("I need a house. " * 400))

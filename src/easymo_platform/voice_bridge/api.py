@@ -1,10 +1,9 @@
 """Routes about calls, and the provider's callback."""
 
 from typing import Annotated, cast
-from urllib.parse import parse_qsl
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
@@ -29,6 +28,7 @@ from easymo_platform.voice_bridge.model import (
 )
 from easymo_platform.voice_bridge.service import VoiceBridge
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
+from easymo_platform.voice_bridge.twilio import read_callback
 
 READ = "voice:read"
 WRITE = "voice:calls.write"
@@ -138,18 +138,19 @@ async def capture_segments(request: AnyRequest, call_id: FromPath[UUID], data: J
     return Captured(count=len(data.segments), locale=data.locale)
 
 
-@post(
+@route(
     "/webhooks/twilio/voice-status",
+    http_method=[HttpMethod.GET, HttpMethod.POST],
     status_code=200,
-    summary="Twilio's status callback (a form with X-Twilio-Signature)",
+    summary="Twilio's status callback, signed with X-Twilio-Signature (a form, a query, or JSON with bodySHA256)",
     opt={SCOPE: PUBLIC, EXAMPLE: {"outcome": "applied"}},
 )
 async def twilio_status(request: AnyRequest) -> CallbackResult:
-    fields = _form(await request.body())
+    body = await request.body()
     query = request.scope["query_string"].decode("latin-1")
+    signed, form = read_callback(body, query)
     path = "/webhooks/twilio/voice-status" + (f"?{query}" if query else "")
-    bridge(request).check_twilio(path, fields, request.headers.get("x-twilio-signature", ""))
-    form = dict(fields)
+    bridge(request).check_twilio(path, signed, request.headers.get("x-twilio-signature", ""))
     callback = read_twilio(form)
     status = status_from_twilio(callback.call_status) if callback is not None else None
     if callback is None or status is None:
@@ -158,13 +159,6 @@ async def twilio_status(request: AnyRequest) -> CallbackResult:
         callback.call_sid, status, callback.sequence_number, callback.duration_s, form
     )
     return CallbackResult(outcome)
-
-
-def _form(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError as error:
-        raise ServiceError(400, "invalid_payload", "The callback is no form in UTF-8.") from error
 
 
 CALL_ROUTES = (

@@ -37,7 +37,7 @@ def create(environ: Mapping[str, str]) -> Litestar:
         settings,
         ingest,
         store,
-        HandoffStore(runtime.database, store, settings),
+        HandoffStore(runtime.database, store, settings.whatsapp_number, settings.whatsapp_phone_number_id),
         MessagePages(runtime.database),
         runtime.cache,
         ack.labels(runtime.service),

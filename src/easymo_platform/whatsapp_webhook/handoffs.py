@@ -13,8 +13,15 @@ from easymo_platform.whatsapp_webhook.store import MessageStore
 class HandoffStore:
     """What an operator does with them. Raises the 404 for an unknown one."""
 
-    def __init__(self, database: Database, messages: MessageStore, settings: WhatsAppSettings) -> None:
-        self._database, self._messages, self._settings = database, messages, settings
+    def __init__(
+        self,
+        database: Database,
+        messages: MessageStore,
+        whatsapp_number: str = WhatsAppSettings.whatsapp_number,
+        whatsapp_phone_number_id: str = WhatsAppSettings.whatsapp_phone_number_id,
+    ) -> None:
+        self._database, self._messages = database, messages
+        self._from = whatsapp_number, whatsapp_phone_number_id
 
     async def waiting(self, status: str) -> Handoffs:
         """Those of one status, oldest first."""
@@ -34,14 +41,8 @@ class HandoffStore:
         found = await self._by_id(handoff_id)
         if found.status == "closed":
             raise ServiceError(409, "closed", "This conversation is closed.")
-        settings = self._settings
-        return await self._messages.queue(
-            uuid7(),
-            Outgoing(found.phone_number, "text", text),
-            settings.whatsapp_number,
-            settings.whatsapp_phone_number_id,
-            answers=True,
-        )
+        outgoing = Outgoing(found.phone_number, "text", text)
+        return await self._messages.queue(uuid7(), outgoing, *self._from, answers=True)
 
     async def close(self, handoff_id: UUID) -> Handoff:
         """Give the conversation back to the agent."""

@@ -73,7 +73,7 @@ class MessageStore:
     """What the API and the worker read and write, but for the ingest."""
 
     def __init__(self, database: Database, messages: Counter) -> None:
-        self._database = database
+        self.database = self._database = database
         self._messages = messages
 
     # What the worker does with messages that came in
@@ -252,6 +252,14 @@ class MessageStore:
         if await self._database.fetch_row("discard_dead_letter", dead_letter_id=dead_letter_id) is None:
             raise await self._undecidable(dead_letter_id)
         return Decided(dead_letter_id, "discarded")
+
+    async def events_to_act_on(self, limit: int = 100) -> list[dict[str, Any]]:
+        """What Meta reported and nobody has looked at yet, oldest first."""
+        return [dict(row) for row in await self._database.fetch("events_to_act_on", limit=limit)]
+
+    async def acknowledge_event(self, event_id: UUID) -> bool:
+        """Somebody has looked at it. False for one that is unknown or was noted before."""
+        return await self._database.fetch_row("acknowledge_event", event_id=event_id) is not None
 
     def count(self, direction: str, status: str) -> None:
         """Count a message that came to a status."""
