@@ -128,9 +128,8 @@ async def _list_events(options: argparse.Namespace) -> None:
 async def _acknowledge(options: argparse.Namespace) -> None:
     async with _store(options) as store:
         for event_id in options.ids:
-            _say(
-                f"{event_id}  {'noted' if await store.acknowledge_event(event_id) else 'was noted before, or is unknown'}"
-            )
+            noted = await store.acknowledge_event(event_id)
+            _say(f"{event_id}  {'noted' if noted else 'was noted before, or is unknown'}")
 
 
 async def _replay(options: argparse.Namespace) -> None:
