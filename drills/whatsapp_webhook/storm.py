@@ -140,8 +140,8 @@ async def _fill(connection: Any, rng: random.Random, messages: int, numbers: int
 def page(result: Storm) -> str:
     """The page of a storm."""
     return (
-        f"# A storm of messages\n\n{result.messages:,} messages of {result.numbers:,} numbers waited while no worker ran; then "
-        f"one worker with the default limits drained them in {result.seconds:.0f} s ({result.per_s:.0f}/s): "
+        f"# A storm of messages\n\n{result.messages:,} messages of {result.numbers:,} numbers waited, no worker ran. "
+        f"Then one worker with the default limits drained them in {result.seconds:.0f} s ({result.per_s:.0f}/s): "
         f"**{result.dead_letters} dead letters, {result.answered:,} answered, {result.out_of_order} out of order** "
         f"(seed {result.seed}).\n"
     )
