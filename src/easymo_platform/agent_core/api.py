@@ -21,7 +21,7 @@ from easymo_platform.agent_core.service import AgentCore
 from easymo_platform.agent_core.strategies import AgentStrategies
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.idempotency import id_for
-from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.openapi import EXAMPLE, answers
 from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 
 READ = "agent:read"
@@ -65,7 +65,12 @@ async def open_session(
     return await agent.store.open(id_for(request, "agent/session", idempotency_key), data)
 
 
-@get("/sessions/{session_id:uuid}", summary="A session", opt={SCOPE: READ, EXAMPLE: _SESSION})
+@get(
+    "/sessions/{session_id:uuid}",
+    summary="A session",
+    opt={SCOPE: READ, EXAMPLE: _SESSION},
+    responses=answers(Session),
+)
 async def session_by_id(request: AnyRequest, session_id: FromPath[UUID]) -> Response[bytes]:
     key = AgentStrategies.agent_session(session_id)
     runtime = request.app.state.runtime

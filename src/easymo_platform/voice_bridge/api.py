@@ -9,12 +9,14 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
 from easymo_platform.runtime.idempotency import id_for
-from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.openapi import EXAMPLE, answers
 from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import TransactionList
 from easymo_platform.voice_bridge.model import (
+    Call,
     CallbackOutcome,
     CallbackResult,
+    CallList,
     Captured,
     ConsentRecord,
     OutboundCall,
@@ -65,7 +67,12 @@ async def place_call(
     return await bridge(request).place_call(data, id_for(request, "calls/outbound", idempotency_key))
 
 
-@get("/calls/{call_id:uuid}", summary="Everything stored about a call", opt={SCOPE: READ, EXAMPLE: _CALL})
+@get(
+    "/calls/{call_id:uuid}",
+    summary="Everything stored about a call",
+    opt={SCOPE: READ, EXAMPLE: _CALL},
+    responses=answers(Call),
+)
 async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[bytes]:
     voice = bridge(request)
     return await voice.cached(request, VoiceStrategies.voice_call(call_id), lambda: voice.store.by_id(call_id))
@@ -75,6 +82,7 @@ async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[b
     "/calls",
     summary="The newest 50 calls to a number or of a user",
     opt={SCOPE: READ, EXAMPLE: {"calls": [_CALL]}},
+    responses=answers(CallList),
 )
 async def calls(
     request: AnyRequest,

@@ -207,7 +207,7 @@ class CallStore:
         row = await self._database.fetch_row("count_live_calls")
         return int(row["live"]) if row else 0
 
-    async def _write(self, name: str, status: str, **arguments: Any) -> asyncpg.Record | None:
+    async def _write(self, name: str, came_to: str, **arguments: Any) -> asyncpg.Record | None:
         """One statement that commits by itself, then drop what it made stale.
 
         When its outcome is unknown (the connection broke), it is not known either which lists show the call: they all
@@ -222,7 +222,7 @@ class CallStore:
         if row is not None:
             drop_cached(later, ChangedCall(**row))
             await later.send(self._cache)
-            self._moved.labels("voice-bridge", status).inc()
+            self._moved.labels("voice-bridge", came_to).inc()
         return row
 
     @asynccontextmanager
