@@ -140,7 +140,7 @@ async def bind(connection: Connection, session: Session, hot: HotQuery) -> list[
     except SyntaxFault as error:
         raise Untried(f"it cannot be parsed: {error}") from error
     except asyncpg.PostgresError as error:
-        raise Untried(f"Postgres says: {error}") from error
+        raise Untried(f"Postgres says: {error.args[0]}") from error
     except UnboundError as error:
         raise Untried(str(error)) from error
     if not found:

@@ -41,6 +41,7 @@ where m.amname not in ('btree', 'hash', 'brin', 'ivfflat')
 """
 _COMPARISONS = {"=", "<", "<=", ">", ">="}
 _PREFIXES, _NETWORKS = {"~~", "~", "^@"}, {"<<", "<<=", ">>", ">>="}  # the planner turns them into ranges of a B-tree
+_PREFIX_CLASS = " text_pattern_ops"
 _TEXTS = {"text", "character varying", "character"}
 
 
@@ -185,7 +186,7 @@ class _OfTable:
         for keys in self._key_lists():
             yield from self._shapes(keys, "")
             if self._is_sparse(keys[0]):
-                yield from self._shapes(keys, f"{keys[0]} is not null")
+                yield from self._shapes(keys, f"{keys[0].removesuffix(_PREFIX_CLASS)} is not null")
             rest = [key for key in keys if key not in pinned]
             if predicate and rest:
                 yield from self._shapes(rest, predicate)
@@ -282,7 +283,7 @@ class _OfTable:
     def _prefix_keys(self, key: str, operator: str) -> list[str]:
         column = self._columns.get(key.strip('"'))
         if operator in _PREFIXES and (column is None or _TEXTS & set(column.types)):
-            return [f"{key} text_pattern_ops"]
+            return [f"{key}{_PREFIX_CLASS}"]
         return [key] if operator in _NETWORKS and column and {"inet", "cidr"} & set(column.types) else []
 
     def _row_bounds(self, clause: Node) -> Iterator[list[str]]:
