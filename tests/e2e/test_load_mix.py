@@ -9,7 +9,7 @@ import pytest
 from easymo.cache import CacheService
 from easymo.embedded import Valkey
 from easymo.load import Job, Stage, run_process
-from easymo.proof.acceptance import read_acceptance
+from easymo.proof.system.acceptance import read_acceptance
 from tests.operations.processes import address_of, command, end
 
 SCENARIO = Path(__file__).parents[1] / "load" / "services.py"

@@ -15,7 +15,7 @@ from easymo.hpa.inputs import Scaled, read_autoscalers
 from easymo.hpa.manifests import Document, parse, read_documents
 from easymo.hpa.spec import ScalingRules
 from easymo.hpa.workload import Workload, workloads
-from easymo.proof.acceptance import read_acceptance
+from easymo.proof.system.acceptance import read_acceptance
 from easymo_platform.operations.serve import SERVICES
 
 ROOT = Path(__file__).parents[2]

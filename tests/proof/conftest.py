@@ -6,8 +6,8 @@ import pytest
 
 from easymo.load.distribution import distribution
 from easymo.load.result import LoadResult, Tally
-from easymo.proof.measurement import Phase, Resources, Round
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Phase, Resources, Round
 from tests.proof.made import made_verdict
 
 MakeRound = Callable[..., Round]

@@ -2,9 +2,7 @@
 
 from msgspec.structs import replace
 
-from easymo.proof.flips import find_flips, outcome_of
-from easymo.proof.machine import Machine
-from easymo.proof.verdict_file import (
+from easymo.proof.verdict.file import (
     Applied,
     AppliedIndex,
     ArmResult,
@@ -12,12 +10,14 @@ from easymo.proof.verdict_file import (
     BreakEven,
     Cold,
     GridCell,
+    Machine,
     Rollback,
     Scale,
     TableUpdates,
     VerdictFile,
 )
-from easymo.proof.verdicts import Decision, Verdict
+from easymo.proof.verdict.flips import find_flips, outcome_of
+from easymo.proof.verdict.judge import Decision, Verdict
 
 
 def made_verdict() -> VerdictFile:

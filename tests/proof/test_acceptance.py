@@ -6,8 +6,8 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from easymo.proof.acceptance import Acceptance, read_acceptance
 from easymo.proof.errors import AcceptanceError
+from easymo.proof.system.acceptance import Acceptance, read_acceptance
 
 GOOD = (Path(__file__).parent / "other_system" / "acceptance.toml").read_text()
 

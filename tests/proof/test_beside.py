@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from easymo.proof.acceptance import read_acceptance
-from easymo.proof.cache_reads import CacheCounters, hit_rates, parse
 from easymo.proof.errors import ProofError
-from easymo.proof.index_check import read_index_check
-from easymo.proof.simulated import Autoscaling, simulate_arms
+from easymo.proof.system.acceptance import read_acceptance
+from easymo.proof.system.cache_reads import CacheCounters, hit_rates, parse
+from easymo.proof.verdict.index_check import read_index_check
+from easymo.proof.verdict.simulated import Autoscaling, simulate_arms
 
 ROOT = Path(__file__).parents[2]
 COUNTERS = CacheCounters(counter="reads_total", group="kind", outcome="how", hits=["hit", "stale"])

@@ -11,13 +11,13 @@ from typing import Literal
 import psutil
 import pytest
 
-from easymo.proof.acceptance import Acceptance, read_acceptance
-from easymo.proof.break_even import find_break_even, judge_cell
-from easymo.proof.measurement import ArmCapacity, Measurements
-from easymo.proof.plan import Lengths, lengths_of, plan_of
-from easymo.proof.progress import StepProgress
-from easymo.proof.promises import Promise
-from easymo.proof.verdict_file import BreakEven
+from easymo.proof.session.break_even import find_break_even, judge_cell
+from easymo.proof.session.plan import Lengths, lengths_of, plan_of
+from easymo.proof.session.progress import StepProgress
+from easymo.proof.system.acceptance import Acceptance, read_acceptance
+from easymo.proof.verdict.file import BreakEven
+from easymo.proof.verdict.measurement import ArmCapacity, Measurements
+from easymo.proof.verdict.promises import Promise
 from tests.proof.conftest import MakeRound
 
 LeftBehind = Callable[[int], list[str]]

@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from easymo.embedded import Valkey
-from easymo.proof.caches import ArmCaches
 from easymo.proof.errors import RunVoid
+from easymo.proof.system.caches import ArmCaches
 
 
 def test_emptying_one_arms_cache_leaves_the_others_and_the_users(valkey: Valkey) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from easymo.proof import comparison
+from easymo.proof.verdict import statistics
 
 # Two-sided 95 % quantiles of Student's t, as every statistics table prints them.
 TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 7: 2.365, 9: 2.262, 10: 2.228, 19: 2.093, 30: 2.042}
@@ -16,16 +16,16 @@ TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 7: 2.365, 9: 2.262, 
 
 @pytest.mark.parametrize(("degrees", "quantile"), TABLE.items())
 def test_t_quantiles_agree_with_the_printed_table(degrees: int, quantile: float) -> None:
-    assert comparison.t_quantile(0.95, degrees) == pytest.approx(quantile, abs=0.0006)
+    assert statistics.t_quantile(0.95, degrees) == pytest.approx(quantile, abs=0.0006)
 
 
 @given(st.floats(-50, 50), st.integers(1, 40))
 def test_t_distribution_is_symmetric(t: float, degrees: int) -> None:
-    assert comparison.t_cdf(t, degrees) + comparison.t_cdf(-t, degrees) == pytest.approx(1, abs=1e-12)
+    assert statistics.t_cdf(t, degrees) + statistics.t_cdf(-t, degrees) == pytest.approx(1, abs=1e-12)
 
 
 def test_a_halving_in_every_pair_is_a_change_of_minus_a_half() -> None:
-    estimate = comparison.relative_change([10, 20, 40, 80], [5.1, 9.9, 20.2, 39.8])
+    estimate = statistics.relative_change([10, 20, 40, 80], [5.1, 9.9, 20.2, 39.8])
     assert estimate.value == pytest.approx(-0.5, abs=0.005)
     assert estimate.lo < -0.5 < estimate.hi
 
@@ -36,7 +36,7 @@ def test_95_percent_intervals_cover_the_truth_at_least_95_times_in_100() -> None
     for _ in range(trials):
         before = [math.exp(rng.gauss(0, 0.2)) for _ in range(10)]
         after = [value * 0.8 * math.exp(rng.gauss(0, 0.2)) for value in before]
-        estimate = comparison.relative_change(before, after)
+        estimate = statistics.relative_change(before, after)
         covered += estimate.lo <= -0.2 <= estimate.hi
     assert 0.95 <= covered / trials <= 0.99
 
@@ -44,39 +44,39 @@ def test_95_percent_intervals_cover_the_truth_at_least_95_times_in_100() -> None
 def test_noise_that_neighbours_share_widens_the_interval() -> None:
     """Ten values that come in five equal couples are five measurements, not ten."""
     couples = [value for value in (1.0, 1.4, 0.7, 1.2, 0.8) for _ in range(2)]
-    alone = comparison.interval_of_mean([1.0, 1.4, 0.7, 1.2, 0.8])
-    together = comparison.interval_of_mean(couples)
+    alone = statistics.interval_of_mean([1.0, 1.4, 0.7, 1.2, 0.8])
+    together = statistics.interval_of_mean(couples)
     assert (together.lo, together.hi) == pytest.approx((alone.lo, alone.hi))
-    assert comparison.p_against(couples, 0.5) == pytest.approx(comparison.p_against([1.0, 1.4, 0.7, 1.2, 0.8], 0.5))
+    assert statistics.p_against(couples, 0.5) == pytest.approx(statistics.p_against([1.0, 1.4, 0.7, 1.2, 0.8], 0.5))
 
 
 def test_few_values_are_not_put_into_blocks() -> None:
     """Two or three blocks would make any interval useless: a grid's four pairs stay four."""
-    estimate = comparison.interval_of_mean([1.0, 1.0, 2.0, 2.0])
+    estimate = statistics.interval_of_mean([1.0, 1.0, 2.0, 2.0])
     assert estimate.hi - estimate.value == pytest.approx(3.182 * 0.5774 / 2, rel=1e-3)
 
 
 def test_the_smallest_sign_flip_p_is_two_in_two_to_the_n() -> None:
-    assert comparison.sign_flip_p([-0.5] * 10) == 2 / 2**10
-    assert comparison.sign_flip_p([1.0, -1.0, 1.0, -1.0]) == 1.0
+    assert statistics.sign_flip_p([-0.5] * 10) == 2 / 2**10
+    assert statistics.sign_flip_p([1.0, -1.0, 1.0, -1.0]) == 1.0
 
 
 @given(st.lists(st.floats(-3, 3).filter(lambda v: abs(v) > 1e-6), min_size=2, max_size=8))
 def test_sign_flip_p_does_not_care_for_the_direction(values: list[float]) -> None:
-    assert comparison.sign_flip_p(values) == comparison.sign_flip_p([-v for v in values])
+    assert statistics.sign_flip_p(values) == statistics.sign_flip_p([-v for v in values])
 
 
 def test_holm_multiplies_the_smallest_p_by_the_number_of_tests() -> None:
-    assert comparison.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert statistics.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 
 def test_tests_of_one_quantity_count_once() -> None:
-    assert comparison.holm([0.01, 0.02, 0.03], ["p50", "p50", "p95"]) == pytest.approx([0.02, 0.04, 0.04])
+    assert statistics.holm([0.01, 0.02, 0.03], ["p50", "p50", "p95"]) == pytest.approx([0.02, 0.04, 0.04])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_never_makes_a_p_smaller_and_keeps_their_order(p_values: list[float]) -> None:
-    adjusted = comparison.holm(p_values)
+    adjusted = statistics.holm(p_values)
     assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
     ranked = sorted(range(len(p_values)), key=p_values.__getitem__)
     assert [adjusted[i] for i in ranked] == sorted(adjusted)
@@ -84,9 +84,9 @@ def test_holm_never_makes_a_p_smaller_and_keeps_their_order(p_values: list[float
 
 @given(st.lists(st.floats(-2, 2), min_size=3, max_size=10).filter(lambda v: max(v) - min(v) > 1e-3), st.floats(-2, 2))
 def test_p_below_five_percent_is_the_same_as_an_interval_without_the_reference(values: list[float], ref: float) -> None:
-    interval = comparison.interval_of_mean(values)
+    interval = statistics.interval_of_mean(values)
     outside = not interval.lo <= ref <= interval.hi
-    p = comparison.p_against(values, ref)
+    p = statistics.p_against(values, ref)
     assert outside == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_sign_flip_p_is_the_share_of_patterns_that_reach_what_was_seen(values: l
         abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))
     ]
     share = sum(total >= abs(sum(values)) for total in totals) / len(totals)
-    assert comparison.sign_flip_p([float(v) for v in values]) == pytest.approx(share)
+    assert statistics.sign_flip_p([float(v) for v in values]) == pytest.approx(share)
 
 
 def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_side_is_noisier_and_longer() -> None:
@@ -105,7 +105,7 @@ def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_sid
     for _ in range(trials):
         before = [math.exp(rng.gauss(0, 0.1)) for _ in range(20)]
         after = [0.8 * math.exp(rng.gauss(0, 0.4)) for _ in range(6)]
-        estimate = comparison.unpaired_change(before, after)
+        estimate = statistics.unpaired_change(before, after)
         covered += estimate.lo <= -0.2 <= estimate.hi
     assert 0.93 <= covered / trials <= 0.97
 
@@ -113,7 +113,7 @@ def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_sid
 def test_pairs_tell_more_than_unpaired_rounds_when_the_machine_drifts() -> None:
     drift = [1.0, 1.4, 1.9, 2.5, 3.1]
     before, after = [10 * d for d in drift], [8 * d * (1 + 0.01 * n) for n, d in enumerate(drift)]
-    paired, unpaired = comparison.relative_change(before, after), comparison.unpaired_change(before, after)
+    paired, unpaired = statistics.relative_change(before, after), statistics.unpaired_change(before, after)
     assert paired.value == pytest.approx(unpaired.value)
     assert paired.hi < 0 < unpaired.hi
 
@@ -123,6 +123,6 @@ def test_an_unpaired_p_below_five_percent_is_the_same_as_an_interval_without_no_
     before: list[float], after: list[float]
 ) -> None:
     assume(max(before) / min(before) > 1.01)
-    interval = comparison.unpaired_change(before, after)
-    p = comparison.unpaired_p(before, after, 0.0)
+    interval = statistics.unpaired_change(before, after)
+    p = statistics.unpaired_p(before, after, 0.0)
     assert (not interval.lo <= 0 <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from easymo.proof.consistency import Different, compare, main, told
-from easymo.proof.verdict_file import VerdictFile, write_json
-from easymo.proof.verdicts import Decision
+from easymo.proof.accepted.consistency import Different, compare, main, told
+from easymo.proof.verdict.file import VerdictFile, write_json
+from easymo.proof.verdict.judge import Decision
 
 
 def with_verdicts(result: VerdictFile, *decisions: Decision) -> VerdictFile:

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.load import Target
-from easymo.proof.deployments import compare_deployments
-from easymo.proof.promises import Promise
-from easymo.proof.terms import Terms, terms_of_acceptance, terms_of_scenario
+from easymo.proof.session.deployments import compare_deployments
+from easymo.proof.session.terms import Terms, terms_of_acceptance, terms_of_scenario
+from easymo.proof.verdict.promises import Promise
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 
 SHOP = Path(__file__).parent / "other_system"

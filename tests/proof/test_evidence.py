@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from easymo.cli.main import app
-from easymo.proof import accept, evidence
+from easymo.proof.accepted import accept, evidence
+from easymo.proof.accepted.evidence import EvidenceError, accept_run, accepted_verdict
+from easymo.proof.accepted.history import read_history
 from easymo.proof.errors import ProofError
-from easymo.proof.evidence import EvidenceError, accept_run, accepted_verdict
-from easymo.proof.history import read_history
-from easymo.proof.prove import gate_exit_code, write_evidence
-from easymo.proof.table import markdown_summary
-from easymo.proof.verdict_file import Mode, VerdictFile
+from easymo.proof.prove import gate_exit_code
+from easymo.proof.report.table import markdown_summary
+from easymo.proof.session.folder import write_evidence
+from easymo.proof.verdict.file import Mode, VerdictFile
 
 SHOP = Path(__file__).parent / "other_system"
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from easymo.proof import break_even_words
-from easymo.proof.flips import find_flips, outcome_of
-from easymo.proof.table import markdown_summary
-from easymo.proof.verdict_file import BreakEven, Flip, GridCell
-from easymo.proof.verdicts import Decision
+from easymo.proof.report import break_even_words
+from easymo.proof.report.table import markdown_summary
+from easymo.proof.verdict.file import BreakEven, Flip, GridCell
+from easymo.proof.verdict.flips import find_flips, outcome_of
+from easymo.proof.verdict.judge import Decision
 from tests.proof.made import made_verdict
 
 SCALES, SETTINGS = ("0.1", "0.35", "1"), (0.0, 1.0, 2.0)

@@ -9,7 +9,7 @@ import pytest
 
 from easymo.load import Job, Stage
 from easymo.proof.errors import AcceptanceError, RunVoid
-from easymo.proof.generator import WarmGenerator
+from easymo.proof.session.generator import WarmGenerator
 from tests.load.http_server import always_ok, serving
 
 SCENARIO = """

@@ -4,8 +4,8 @@ import asyncio
 import urllib.request
 from pathlib import Path
 
-from easymo.proof.acceptance import Process
-from easymo.proof.processes import RunningSystem
+from easymo.proof.system.acceptance import Process
+from easymo.proof.system.processes import RunningSystem
 
 SERVER = """
 import os, sys

@@ -10,12 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from easymo.proof.cache_reads import HitRate
-from easymo.proof.index_check import CheckedIndex, IndexCheck, Served, Timing
-from easymo.proof.measurement import Round
 from easymo.proof.report import render_report
-from easymo.proof.simulated import Autoscaling, simulate_arms
-from easymo.proof.verdict_file import TriedRate, VerdictFile, read_verdict
+from easymo.proof.verdict.file import HitRate, TriedRate, VerdictFile, read_verdict
+from easymo.proof.verdict.index_check import CheckedIndex, IndexCheck, Served, Timing
+from easymo.proof.verdict.measurement import Round
+from easymo.proof.verdict.simulated import Autoscaling, simulate_arms
 from tests.proof.conftest import MakeRound
 from tests.proof.made import made_break_even, made_cold, made_write_cost
 

@@ -7,9 +7,9 @@ from msgspec import structs
 
 from easymo.load import Tally
 from easymo.load.distribution import distribution
-from easymo.proof import search
-from easymo.proof.acceptance import Capacity
-from easymo.proof.measurement import CapacityStep
+from easymo.proof.session import search
+from easymo.proof.system.acceptance import Capacity
+from easymo.proof.verdict.measurement import CapacityStep
 from tests.proof.conftest import MakeRound
 
 RESOLUTION = 1.2

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.proof.errors import CannotCompare, ProofError
-from easymo.proof.measurement import Round
-from easymo.proof.prove import write_evidence
-from easymo.proof.two_runs import UNPAIRED, compare_runs
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.session.folder import write_evidence
+from easymo.proof.session.two_runs import UNPAIRED, compare_runs
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Round
 from tests.proof.conftest import MakeRound
 
 NOISE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.015, 0.985)

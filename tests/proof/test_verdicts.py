@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easymo.proof.comparison import Estimate
-from easymo.proof.measurement import ArmCapacity, Measurements
-from easymo.proof.promises import Promise
-from easymo.proof.verdicts import change_between, decide, judge
+from easymo.proof.verdict.judge import change_between, decide, judge
+from easymo.proof.verdict.measurement import ArmCapacity, Measurements
+from easymo.proof.verdict.promises import Promise
+from easymo.proof.verdict.statistics import Estimate
 from tests.proof.conftest import MakeRound
 
 

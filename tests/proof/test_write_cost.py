@@ -4,9 +4,9 @@ import asyncpg
 from msgspec.structs import replace
 
 from easymo.embedded import Postgres
-from easymo.proof.measurement import Measurements, Resources, Round
-from easymo.proof.sampling import Sampler
-from easymo.proof.write_cost import UpdateCounters, read_counters, write_cost
+from easymo.proof.system.sampling import Sampler
+from easymo.proof.system.write_cost import UpdateCounters, read_counters, write_cost
+from easymo.proof.verdict.measurement import Measurements, Resources, Round
 from tests.proof.conftest import MakeRound
 
 NOTHING = UpdateCounters({}, 0)

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from easymo.proof import wording
-from easymo.proof.verdict_file import VerdictFile
-from easymo.proof.verdicts import Verdict
+from easymo.proof.report import wording
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.judge import Verdict
 
 FILE = Path(__file__).parents[2] / "docs/reference/claims.toml"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from easymo.proof import wording
+from easymo.proof.accepted.evidence import accepted_verdict
 from easymo.proof.errors import ProofError
-from easymo.proof.evidence import accepted_verdict
-from easymo.proof.table import markdown_table
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.report import wording
+from easymo.proof.report.table import markdown_table
+from easymo.proof.verdict.file import VerdictFile
 from tests.repo import claims
 
 ROOT = Path(__file__).parents[2]

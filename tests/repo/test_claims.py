@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from easymo.proof.acceptance import read_acceptance
+from easymo.proof.system.acceptance import read_acceptance
 from tests.proof.made import made_verdict
 from tests.repo import claims, documents
 

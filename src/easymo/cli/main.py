@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from easymo.cli import cache, hpa, indexes, load, prove
+from easymo.cli import accept, cache, evidence, history, hpa, indexes, load, prove
 
 #: Commands whose extra has another name than they have.
 EXTRA_OF = {"prove": "proof", "evidence": "proof", "accept": "proof", "history": "proof"}
@@ -21,9 +21,9 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(load.app, name="load")
 app.add_typer(hpa.app, name="hpa")
 app.command("prove")(prove.prove)
-app.command("evidence")(prove.evidence)
-app.command("accept")(prove.accept)
-app.command("history")(prove.history)
+app.command("evidence")(evidence.evidence)
+app.command("accept")(accept.accept)
+app.command("history")(history.history)
 
 
 def _print_version(asked: bool) -> None:

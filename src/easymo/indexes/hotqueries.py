@@ -143,10 +143,8 @@ def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
             pieces += [encoded[at : found[number].start], b"%"]
             at, number = end, number + 1 + (words[number] != "%%")
             continue
-        operand = (
-            words[number] in (")", "]")
-            or ((words[number][0] in "'\"$_" or words[number][0].isalnum())
-            and not _is_reserved(found[number]))
+        operand = words[number] in (")", "]") or (
+            (words[number][0] in "'\"$_" or words[number][0].isalnum()) and not _is_reserved(found[number])
         )
         number += 1
     return (b"".join(pieces) + encoded[at:]).decode(), tuple(names)

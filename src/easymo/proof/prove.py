@@ -1,37 +1,16 @@
 """``easymo prove``: one run from ``acceptance.toml`` to a folder of evidence."""
 
-import asyncio
-import signal
 import time
-from collections.abc import Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
-import asyncpg
-
-from easymo.embedded import EmbeddedError
-from easymo.indexes import IndexesError
-from easymo.proof import report
-from easymo.proof.acceptance import read_acceptance
-from easymo.proof.arms import arms_of
-from easymo.proof.errors import AcceptanceError, RunVoid
-from easymo.proof.experiment import Experiment
-from easymo.proof.measurement import read_rounds
-from easymo.proof.outcome import conclude
-from easymo.proof.plan import lengths_of, plan_of
-from easymo.proof.progress import StepProgress
-from easymo.proof.verdict_file import Mode, VerdictFile, write_json
-
-_T = TypeVar("_T")
-
-
-class Stopped(Exception):
-    """A signal ended the run; ``number`` says which."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        super().__init__(f"Stopped by {signal.Signals(number).name}; everything that was started is gone.")
+from easymo.proof.session.experiment import Experiment
+from easymo.proof.session.folder import new_folder, run_until_stopped, write_evidence
+from easymo.proof.session.outcome import conclude
+from easymo.proof.session.plan import lengths_of, plan_of
+from easymo.proof.session.progress import StepProgress
+from easymo.proof.system.acceptance import read_acceptance
+from easymo.proof.system.arms import arms_of
+from easymo.proof.verdict.file import Mode, VerdictFile
 
 
 def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | None) -> tuple[VerdictFile, Path]:
@@ -50,69 +29,11 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
     began = time.monotonic()
     grid = acceptance.break_even if mode == "full" else None
     with StepProgress(plan_of(lengths, acceptance, arms, grid)) as progress:
-        findings = _run(experiment.run(progress))
+        findings = run_until_stopped(experiment.run(progress))
     seconds = time.monotonic() - began
     result = conclude(findings, acceptance, root, lengths, mode=mode, scale=size, seconds=seconds)
     write_evidence(result, folder)
     return result, folder
-
-
-def write_evidence(result: VerdictFile, folder: Path) -> None:
-    """Write ``verdict.json`` and ``report.html`` beside the raw rounds."""
-    write_json(folder / "verdict.json", result)
-    page = report.render_report(result, read_rounds(folder / "rounds.jsonl"))
-    (folder / "report.html").write_text(page, encoding="utf-8")
-
-
-def new_folder(out: Path | None, root: Path) -> Path:
-    """The run's folder, made: ``out``, or one named by the time below ``root``."""
-    folder = out or root / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    try:
-        folder.mkdir(parents=True, exist_ok=False)
-    except FileExistsError as error:
-        raise AcceptanceError(
-            folder, None, "the folder of the run exists already. Name another one with --out."
-        ) from error
-    except OSError as error:
-        raise RunVoid(
-            f"The folder of the run cannot be made: {folder.name}: {error.strerror}. Name another one with --out."
-        ) from error
-    return folder
-
-
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run ``work``; a first SIGINT or SIGTERM cancels it, later ones wait for the clean-up."""
-    received: list[int] = []
-
-    async def supervised() -> _T:
-        task = asyncio.ensure_future(work)
-
-        def stop(number: int) -> None:
-            received.append(number)
-            if len(received) == 1:
-                task.cancel()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
-        return await task
-
-    try:
-        return asyncio.run(supervised())
-    except asyncio.CancelledError:
-        raise Stopped(received[0] if received else signal.SIGINT) from None
-    except (EmbeddedError, IndexesError) as error:
-        raise RunVoid(str(error)) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
-        raise RunVoid(
-            f"The Postgres server was lost or refused in the middle of the run ({type(error).__name__}: {error})."
-            " Nothing can be said about the arms; run it again."
-        ) from error
-    except OSError as error:
-        raise RunVoid(f"The run could not be finished: {error}. Put that right, then run it again.") from error
-    finally:
-        if received:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def summary_line(result: VerdictFile) -> str:

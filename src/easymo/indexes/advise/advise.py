@@ -118,7 +118,9 @@ def _covered(work: Work, built: Sequence[Candidate]) -> dict[str, str]:
         f"{quoted(index.schema)}.{quoted(index.name)}": f"covered by {candidate.name}"
         for index in work.observed
         for candidate in built
-        if place_of(index) == candidate.table and not index.is_needed_itself and candidate.definition.shape.covers(index.shape)
+        if place_of(index) == candidate.table
+        and not index.is_needed_itself
+        and candidate.definition.shape.covers(index.shape)
     }
 
 

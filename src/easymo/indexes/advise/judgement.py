@@ -46,6 +46,7 @@ SMALLER, SMALLER_TRIED = 0.75, 2  # size of what may take the place of another, 
 EQUALLY = 0.01  # of the cost without any index: candidates this close to the best are equal to it
 NOISE = 0.005  # a smaller measured gain is noise
 MATTERS = 0.005  # a query below this share is fast enough, whatever it reads
+NO_MATTER = MATTERS / 10  # below it nothing is tried for a query: ten of them together would not matter
 FAST_MS = 1.0  # so is one below this: a scan of a small table
 SPACE_WORTH = 0.5  # an index with a tenth of all space must gain a twentieth of the time that was helped (shop)
 # Queries with this share get the next best candidates of the model measured, too (sensors; three a query, calls).

@@ -52,7 +52,7 @@ def _outcome(work: Work, search: Search, statement: HotQuery, budget_bytes: int 
 
 def _tried(search: Search, queries: Sequence[Bound], budget_bytes: int | None) -> str:
     found = [candidate for query in queries for candidate in search.tried(query.name)]
-    if not found and any(search.pools[query.name] for query in queries):
+    if not found and any(search.pools.get(query.name) for query in queries):
         return "the indexes that its conditions ask for are there, or Postgres refuses them"
     if not found:
         return "nothing in it is a condition, an order or a group that an index could serve"

@@ -78,7 +78,8 @@ class Search:
     def tried(self, query: str) -> list[Candidate]:
         """Candidates for a query that Postgres has built, the smallest first."""
         return sorted(
-            self.pools[query] & self._model.size_bytes.keys(), key=lambda c: (self._model.size_bytes[c], c.name)
+            self.pools.get(query, set()) & self._model.size_bytes.keys(),
+            key=lambda c: (self._model.size_bytes[c], c.name),
         )
 
     def over_budget(self, query: str) -> list[Candidate]:
@@ -107,7 +108,12 @@ class Search:
         """Time the workload as it is, then search on the small copy."""
         self._say(f"timing {len(self._queries)} queries as they are")
         self.before = await self._bench.measure()
-        self.pools = {query.name: candidates(query.asked, self._work.catalogue) for query in self._queries}
+        least = judgement.NO_MATTER * self.total_ms(self.before)
+        self.pools = {
+            query.name: candidates(query.asked, self._work.catalogue)
+            for query in self._queries
+            if query.weight * self.before[query.name].ms >= least
+        }
         pool = {candidate for found in self.pools.values() for candidate in found}
         there = {c for c in pool if any(_is_there(c, index) for index in self._work.observed)}
         pool -= there

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from html import escape
 
 from easymo.chart import page
-from easymo.proof.measurement import Round
 from easymo.proof.report import circumstances, verdicts
 from easymo.proof.report.attribution import attribution
 from easymo.proof.report.autoscaling import autoscaling
@@ -17,7 +16,8 @@ from easymo.proof.report.indexes import indexes
 from easymo.proof.report.parts import STYLE
 from easymo.proof.report.timeline import timeline
 from easymo.proof.report.write_cost import write_cost
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Round
 
 __all__ = ["render_report"]
 

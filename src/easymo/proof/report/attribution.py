@@ -4,9 +4,9 @@ from html import escape
 
 from easymo.chart.line import tidy_step
 from easymo.chart.plot import Axis, Series, plot
-from easymo.proof import wording
+from easymo.proof.report import wording
 from easymo.proof.report.parts import look, row, section, table
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
 
 NAMES = {
     "latency_p50": "P50",

@@ -3,9 +3,9 @@
 from html import escape
 
 from easymo.chart import svg_chart
-from easymo.proof import wording
+from easymo.proof.report import wording
 from easymo.proof.report.parts import row, section, table
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
 
 MARK = '<span class="simulated">simulated, not measured</span>'
 

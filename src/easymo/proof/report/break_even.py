@@ -5,11 +5,11 @@ from math import ceil, floor
 
 from easymo.chart.line import tidy_step
 from easymo.chart.plot import Axis, Series, plot
-from easymo.proof import break_even_words, wording
-from easymo.proof.break_even_words import repeated
+from easymo.proof.report import break_even_words, wording
+from easymo.proof.report.break_even_words import repeated
 from easymo.proof.report.parts import row, section, table
-from easymo.proof.verdict_file import BreakEven, GridCell, VerdictFile
-from easymo.proof.verdicts import Verdict
+from easymo.proof.verdict.file import BreakEven, GridCell, VerdictFile
+from easymo.proof.verdict.judge import Verdict
 
 
 def break_even(result: VerdictFile) -> str:

@@ -3,9 +3,9 @@
 from html import escape
 
 from easymo.chart.plot import Series, log_axis, plot
-from easymo.proof import wording
+from easymo.proof.report import wording
 from easymo.proof.report.parts import look, section
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
 
 
 def capacity(result: VerdictFile) -> str:

@@ -2,10 +2,10 @@
 
 from html import escape
 
-from easymo.proof import wording
+from easymo.proof.report import wording
 from easymo.proof.report.attribution import NAMES
 from easymo.proof.report.parts import row, table
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
 
 
 def applied(result: VerdictFile) -> str:

@@ -2,9 +2,9 @@
 
 from html import escape
 
-from easymo.proof import wording
+from easymo.proof.report import wording
 from easymo.proof.report.parts import row, section, table
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
 
 
 def cold(result: VerdictFile) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from easymo.chart.plot import Axis, Series, log_axis, plot
 from easymo.load.distribution import Distribution, add, at_shares
-from easymo.proof import comparison, wording
-from easymo.proof.measurement import Round
+from easymo.proof.report import wording
 from easymo.proof.report.parts import look, section
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict import statistics
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Round
 
 #: An interval needs so many requests beyond the percentile in every round, as a verdict's P95 does.
 BEYOND = 5
@@ -54,7 +55,7 @@ def _of_arm(
     each = min(d.count for d in found)
     places = [n / STEPS for n in range(int(reach * STEPS) + 1)]
     supported = [p for p in places if each * 10.0**-p >= BEYOND]
-    levels = [comparison.geometric_level([max(v, 0.001) for v in column]) for column in _columns(found, supported)]
+    levels = [statistics.geometric_level([max(v, 0.001) for v in column]) for column in _columns(found, supported)]
     rest = places[max(len(supported) - 1, 0) :]
     which = look(list(result.arms), arm)
     return [

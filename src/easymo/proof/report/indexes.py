@@ -2,10 +2,10 @@
 
 from html import escape
 
-from easymo.proof import wording
-from easymo.proof.index_check import CheckedIndex, Served
+from easymo.proof.report import wording
 from easymo.proof.report.parts import row, section, table
-from easymo.proof.verdict_file import AppliedIndex, VerdictFile
+from easymo.proof.verdict.file import AppliedIndex, VerdictFile
+from easymo.proof.verdict.index_check import CheckedIndex, Served
 
 HEAD = ["index", "build", "size", "a row more costs", "gain"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from easymo.chart.plot import Axis, Series, linear_axis, plot
-from easymo.proof.measurement import Round
 from easymo.proof.report.parts import look, section
-from easymo.proof.verdict_file import VerdictFile
+from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.measurement import Round
 
 NAMES: dict[str, str] = {"aa-1": "A/A", "aa-2": "A/A", "compare": "comparison"}
 Value = Callable[[Round], float | None]

@@ -1,0 +1,1 @@
+"""Runs that were accepted as evidence: the record, its history, its consistency."""

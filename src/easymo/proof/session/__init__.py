@@ -1,0 +1,1 @@
+"""One run: what is played, in which order, and what comes out of it."""

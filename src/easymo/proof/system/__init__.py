@@ -1,0 +1,1 @@
+"""The system under test: how it is described, started, treated, sampled and stopped."""
