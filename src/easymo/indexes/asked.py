@@ -15,7 +15,7 @@ import msgspec
 
 from easymo.indexes.conditions import columns_in
 from easymo.indexes.explain import prepare_as
-from easymo.indexes.observed import Connection, quoted
+from easymo.indexes.observed import Connection, quote, quoted
 from easymo.indexes.parser import Node, SyntaxFault, enum_name, expression_text, of_kind, parse
 from easymo.indexes.tables import Tables
 
@@ -26,6 +26,7 @@ set local max_parallel_workers_per_gather = 0; set local jit = off; set local en
 """
 _NAME = "easymo_asked"
 _CONDITIONS = ("Filter", "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "TID Cond")
+_PROJECTING = ("Aggregate", "Group", "WindowAgg", "Hash Join", "Merge Join", "Nested Loop", "Result", "ProjectSet")
 # What stands for the result of a subquery is an unknown value to its surroundings.
 _SUBPLAN = re.compile(r"\((?:hashed )?(?:SubPlan|InitPlan) \d+\)(?:\.col\d+)?|\b(?:EXISTS)?\(SubPlan \d+\)")
 _PLANNED = re.compile(r"\b(ANY|ALL) \((?=\()|\((ANY|ALL) \(")
@@ -79,6 +80,11 @@ class _Reader:
         nodes = list(_nodes(plan))
         for node in nodes:
             self._scan(node)
+        for node in nodes:
+            # A scan below these may pass on all columns, which costs it nothing; they say themselves what they need.
+            if "Relation Name" not in node or node["Above"] not in _PROJECTING:
+                for tree in self._outputs(node):
+                    self._count(tree)
         clauses = [c for node in nodes for what in _CONDITIONS if (c := self._clause(node.get(what, ""))) is not None]
         orders = [self._items(node["Sort Key"]) for node in nodes if "Sort Key" in node]
         orders += [[item] for node in nodes if "Group Key" not in node for item in self._extremes(node)]
@@ -99,14 +105,23 @@ class _Reader:
                 self._tables.setdefault(_NUMBERED.sub("", alias), root)
             if kind == "Foreign Scan":
                 self._foreign.append(place)
-            for output in node.get("Output", ()):
-                if (tree := self._parsed(output)) is not None:
-                    self._count(tree)
         elif kind == "Function Scan":
             if node.get("Schema") != "pg_catalog":
                 self._functions.append(node.get("Function Name", alias))
             if (call := self._parsed(node.get("Function Call", ""))) is not None:
                 self._calls[alias] = call
+
+    def _outputs(self, node: dict[str, Any]) -> Iterator[Node]:
+        """What a node passes on. Postgres leaves out the name of the table there where the plan has only one."""
+        only = next(iter(self._tables)) if len(self._tables) == 1 else ""
+        for text in node.get("Output", ()):
+            if (tree := self._parsed(text)) is not None:
+                for reference in of_kind(tree, "ColumnRef") if only else ():
+                    if len(reference.fields) == 1 and reference.fields[0].HasField("string"):
+                        reference.CopyFrom(
+                            _expression(f"{quote(only)}.{quote(reference.fields[0].string.sval)}").column_ref
+                        )
+                yield tree
 
     def _count(self, tree: Node) -> None:
         for alias, column in columns_in(tree):
@@ -142,9 +157,8 @@ class _Reader:
 
     def _extremes(self, node: dict[str, Any]) -> Iterator[Node]:
         """min(x) and max(x) of all rows are the ends of an order."""
-        for output in node.get("Output", ()) if node["Node Type"] == "Aggregate" else ():
-            tree = self._parsed(output)
-            for call in of_kind(tree, "FuncCall") if tree is not None else ():
+        for tree in self._outputs(node) if node["Node Type"] == "Aggregate" else ():
+            for call in of_kind(tree, "FuncCall"):
                 if call.funcname[-1].string.sval in ("min", "max") and len(call.args) == 1:
                     yield from self._items([expression_text(call.args[0])])
 
@@ -197,7 +211,7 @@ def _expression(text: str) -> Node:
     return parse(f"select {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
+def _nodes(plan: dict[str, Any], above: str = "") -> Iterator[dict[str, Any]]:
+    yield plan | {"Above": above}
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        yield from _nodes(child, plan["Node Type"])

@@ -29,7 +29,8 @@ where item like 'search_path=%' and setdatabase in (0, (select oid from pg_datab
 order by setdatabase desc, setrole desc
 """
 _CHILDREN = """
-select n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned, k.conname, k.confdeltype = 'c' as cascades,
+select n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned, k.conname,
+  k.confdeltype = 'c' as cascades,
   array(select attname from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a
     on a.attrelid = k.conrelid and a.attnum = u.n order by i)::text[] as columns
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -134,6 +135,8 @@ async def bind(connection: Connection, session: Session, hot: HotQuery) -> list[
         if kind not in _QUERY_KINDS:
             raise Untried(f"no query but {(kind or 'nothing').removesuffix('_stmt').replace('_', ' ')}")
         text = qualified(parse(text), session.places(text))
+        named = {f"{quoted(node.schemaname)}.{quoted(node.relname)}" for node in of_kind(parse(text), "RangeVar")}
+        await _whole(connection, session, named & session.tables.by_place.keys())
         types, reads = await prepare(connection, text), reading(text)
         found = [await _bound(connection, session, hot, reads, types, session.role)] if reads else []
         found += await _children(connection, session, hot, text, found[0].asked.rows if found else 1.0)
@@ -185,8 +188,8 @@ async def _whole(connection: Connection, session: Session, places: set[str]) -> 
         if table.row_security and await connection.fetchval("select row_security_active($1::oid)", table.oid):
             user = await connection.fetchval("select current_user")
             raise AdviceError(
-                f"row-level security hides rows of {place} from the role {user}, so its copy would not be whole. Connect "
-                "as a role that sees all rows (a superuser, BYPASSRLS), and name the workload's own with --role"
+                f"row-level security hides rows of {place} from the role {user}, so a copy would not be whole. Connect as "
+                "a role that sees all rows (a superuser, BYPASSRLS), and name the workload's own with --role"
             )
 
 

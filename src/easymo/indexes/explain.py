@@ -19,8 +19,8 @@ Values = Sequence[str | None]
 class Explained(msgspec.Struct, frozen=True):
     """One plan. `scanned` are tables read from end to end; `skipping` are indexes read by a skip scan (Postgres 18).
 
-    `places` are the indexes with their schemas, if the statement was run. `buffers`, `heap_fetches` and `rows` are -1 unless the statement was run; `rows` are all that any node of the plan
-    has passed on or thrown away, five entries of a bitmap counted as one.
+    `places` and `scanned_places` have their schemas, and so have skipped indexes. `buffers`, `heap_fetches` and `rows` are -1 unless the statement was run; `rows` are all that any node of the plan has passed on or thrown away,
+    five entries of a bitmap counted as one.
     """
 
     indexes: tuple[str, ...]
@@ -29,6 +29,7 @@ class Explained(msgspec.Struct, frozen=True):
     index_only: bool
     cost: float
     places: tuple[str, ...] = ()
+    scanned_places: tuple[str, ...] = ()
     buffers: int = -1
     heap_fetches: int = -1
     rows: int = -1
@@ -71,8 +72,8 @@ async def explain(connection: Connection, statement: str, *, generic: bool = Fal
     """Plan a statement, or a `call` for its values or for any (`generic`); `run` executes it. Raises PostgresError."""
     if generic or run:  # what is planned by hand, once, is planned for its values anyway
         await connection.execute(f"set plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-    options = ", verbose, analyze, buffers, timing off" if run else ""
-    text = await connection.fetchval(f"explain (format json{options}) {statement}")
+    options = ", analyze, buffers, timing off" if run else ""
+    text = await connection.fetchval(f"explain (format json, verbose{options}) {statement}")
     if generic or run:
         await connection.execute("reset plan_cache_mode")
     return read_plan(json.loads(text)[0]["Plan"])
@@ -82,16 +83,16 @@ def read_plan(plan: dict[str, Any]) -> Explained:
     """What matters of a plan in JSON."""
     nodes = list(_nodes(plan))
     used = [node for node in nodes if "Index Name" in node]
+    scans = [node for node in nodes if node["Node Type"] == "Seq Scan"]
     only = [node for node in nodes if node["Node Type"] == "Index Only Scan"]
     return Explained(
         indexes=tuple(sorted({node["Index Name"] for node in used})),
-        scanned=tuple(
-            sorted({_place(node, node["Relation Name"]) for node in nodes if node["Node Type"] == "Seq Scan"})
-        ),
+        scanned=tuple(sorted({node["Relation Name"] for node in scans})),
         skipping=tuple(sorted({_place(node, node["Index Name"]) for node in used if _skips(node)})),
         index_only=bool(only) and len(only) == len(used),
         cost=plan["Total Cost"],
-        places=tuple(sorted({_place(node, node["Index Name"]) for node in used} if "Actual Rows" in plan else ())),
+        scanned_places=tuple(sorted({_place(node, node["Relation Name"]) for node in scans})),
+        places=tuple(sorted({_place(node, node["Index Name"]) for node in used})),
         buffers=plan.get("Shared Hit Blocks", -1) + plan.get("Shared Read Blocks", 0),
         heap_fetches=sum(node.get("Heap Fetches", 0) for node in only) if only else -1,
         rows=sum(_rows(node) for node in nodes) if "Actual Rows" in plan else -1,

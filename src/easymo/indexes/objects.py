@@ -11,7 +11,8 @@ import asyncpg
 from easymo.indexes.observed import Connection, quote
 
 _EXTENSIONS = """
-select e.extname, n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname <> 'plpgsql'
+select e.extname, n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+where e.extname <> 'plpgsql'
 """
 _OWN = """n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   and not exists (select from pg_depend d where d.objid = {oid} and d.deptype = 'e')"""
@@ -19,15 +20,18 @@ _SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_' and nspname
 _OBJECTS = (
     f"""select format('create type %I.%I as enum (%s)', n.nspname, t.typname,
         (select string_agg(quote_literal(enumlabel), ', ' order by enumsortorder) from pg_enum where enumtypid = t.oid))
-      from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.typtype = 'e' and {_OWN.format(oid="t.oid")}""",
+      from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      where t.typtype = 'e' and {_OWN.format(oid="t.oid")}""",
     f"""select format('create domain %I.%I as %s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod))
-      from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.typtype = 'd' and {_OWN.format(oid="t.oid")}""",
-    f"""select format('create type %I.%I as (%s)', n.nspname, t.typname, (select string_agg(quote_ident(attname) || ' ' ||
-        format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute where attrelid = c.oid and attnum > 0
-        and not attisdropped))
+      from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      where t.typtype = 'd' and {_OWN.format(oid="t.oid")}""",
+    f"""select format('create type %I.%I as (%s)', n.nspname, t.typname, (select string_agg(quote_ident(attname) || ' '
+        || format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute
+        where attrelid = c.oid and attnum > 0 and not attisdropped))
       from pg_type t join pg_class c on c.oid = t.typrelid and c.relkind = 'c'
         join pg_namespace n on n.oid = t.typnamespace where {_OWN.format(oid="t.oid")}""",
-    f"""select format('create type %I.%I as range (subtype = %s)', n.nspname, t.typname, format_type(r.rngsubtype, null))
+    f"""select format('create type %I.%I as range (subtype = %s)', n.nspname, t.typname,
+        format_type(r.rngsubtype, null))
       from pg_range r join pg_type t on t.oid = r.rngtypid join pg_namespace n on n.oid = t.typnamespace
       where {_OWN.format(oid="t.oid")}""",
     f"""select pg_get_functiondef(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace

@@ -1,8 +1,8 @@
 """Real values for the parameters of a statement, out of rows that are there.
 
 A parameter is compared with something: a column, an expression such as `lower(email)`, a key of a document. That, its
-subject, is computed for a sample of rows, and the parameter gets values of it: a frequent one, one in the middle, a rare
-one. Values of one list come from one row, so that conditions hold together. Only what is compared with nothing, such as
+subject, is computed for a sample of rows, and the parameter gets values of it: a frequent one, one in the middle, a
+rare one. Values of one list come from one row, so conditions hold together. Only what is compared with nothing, such as
 LIMIT, gets a value by its type. There is never a NULL: what cannot be bound cannot be tried.
 """
 
@@ -93,7 +93,7 @@ async def example_values(
     sampled = await _sampled(connection, subjects, types, sample)
     sets, invented = list[Values](), dict[int, str]()
     for rank in range(len(_RANKS)):
-        values = []
+        values = list[str | None]()
         for number, kind in enumerate(types, start=1):
             if number in units:
                 values.append("day")
@@ -160,8 +160,13 @@ def _bound(side: Node, found: dict[int, _Subject]) -> Node:
 
 
 def _of_key(document: str, operator: str) -> str:
-    key = f"(select min(k) from jsonb_object_keys(case jsonb_typeof(to_jsonb({document})) when 'object' then to_jsonb({document}) else '{{}}' end) k)"
+    key = f"(select min(k) from jsonb_object_keys({_object(f'to_jsonb({document})')}) k)"
     return f"array[{key}]" if operator in ("#>", "#>>", "?|", "?&") else key
+
+
+def _object(document: str) -> str:
+    """The document, or an empty one where it has no keys."""
+    return f"case jsonb_typeof({document}) when 'object' then {document} else '{{}}' end"
 
 
 def _value_of(subject: _Subject, kind: str, own: str) -> str:
@@ -173,14 +178,14 @@ def _value_of(subject: _Subject, kind: str, own: str) -> str:
         word = f"substring(regexp_replace({text}::text, '[%_.\\\\()\\[\\]*+?|^$]+', '', 'g')"
         pattern = {"~~": f"{word}, 1, 6) || '%'", "~": f"'^' || {word}, 1, 6)"}
         whole = {"~~*": f"'%' || {word}, 3, 6) || '%'", "~*": f"{word}, 3, 6)"}
-        return (pattern | whole)[op] if subject.is_bare else f"{word}, 3, 6)"
+        return (pattern | whole)[op] if subject.is_bare else f"{word}, 1, 6)"
     if own == "tsvector" and op == "@@":
         return f"(tsvector_to_array({text}))[1]"
     if own == "jsonb" and op in _ARRAYS:
         element = "jsonb_build_object(e.key, e.value)"
-        return f"(select {element}::text from jsonb_each(case jsonb_typeof({text}) when 'object' then {text} else '{{}}' end) e limit 1)"
+        return f"(select {element}::text from jsonb_each({_object(text)}) e limit 1)"
     if own.endswith("[]") and op in _ARRAYS:
-        return f"({text})[1:1]"
+        return f"({text})[1:1]" if kind.endswith("[]") else f"({text})[1]"
     if own.endswith("[]"):
         return f"({text})[1]"
     if own.endswith("range") and not kind.endswith("range"):
@@ -225,15 +230,18 @@ async def _of_rows(
     for place_in_list, number in enumerate(ranges):
         above = (mine[number].operator in (">", ">=")) == mine[number].is_left
         share = 0.99 if above and not place_in_list else 1.0
-        ends = f"select (percentile_disc({share}) within group (order by v))::text from (select {pieces[number]} as v from {rows_of} limit {_SAMPLE_ROWS}) s"
+        ends = (
+            f"select (percentile_disc({share}) within group (order by v))::text "
+            f"from (select {pieces[number]} as v from {rows_of} limit {_SAMPLE_ROWS}) s"
+        )
         found[number] = [await _first(connection, ends)] * len(_RANKS)
     if equal:
         columns = ", ".join(f"({pieces[number]})::text as v{number}" for number in equal)
         known = " and ".join(f"v{number} is not null" for number in equal)
         text = f"""
         with s as (select * from (select {columns} from {rows_of} limit {_SAMPLE_ROWS}) r where {known}),
-          f as (select v{equal[0]} as v, row_number() over (order by count(*) desc, v{equal[0]}) - 1 as place, count(*) over () as n
-            from s group by v{equal[0]})
+          f as (select v{equal[0]} as v, row_number() over (order by count(*) desc, v{equal[0]}) - 1 as place,
+            count(*) over () as n from s group by v{equal[0]})
         select distinct on (f.place) s.* from s join f on f.v = s.v{equal[0]}
         where f.place in ({", ".join(f"floor((n - 1) * {rank})" for rank in _RANKS)}) order by f.place"""
         try:
@@ -271,10 +279,9 @@ async def _is(connection: Connection, value: str | None, kind: str) -> bool:
 
 
 async def _by_type(connection: Connection, number: int, kind: str) -> str:
-    label = await _first(
-        connection,
-        f"select enumlabel from pg_enum where enumtypid = '{kind.replace(chr(39), chr(39) * 2)}'::regtype order by enumsortorder",
-    )
+    quoted_kind = "'" + kind.replace("'", "''") + "'"
+    first = f"select enumlabel from pg_enum where enumtypid = {quoted_kind}::regtype order by enumsortorder"
+    label = await _first(connection, first)
     for value in (label, "{}" if kind.endswith("[]") else _BY_TYPE.get(kind), "empty", "50", "x", ""):
         if value is not None and await _is(connection, value, kind):
             return value

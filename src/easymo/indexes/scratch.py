@@ -25,7 +25,8 @@ _COLUMNS = """
 select a.attname as name, a.attnotnull as not_null, case when l.oid is not null and l.collname <> 'default'
     then ' collate ' || quote_ident(ln.nspname) || '.' || quote_ident(l.collname) else '' end as collation,
   format_type(a.atttypid, a.atttypmod) as type
-from pg_attribute a left join pg_collation l on l.oid = a.attcollation left join pg_namespace ln on ln.oid = l.collnamespace
+from pg_attribute a left join pg_collation l on l.oid = a.attcollation
+  left join pg_namespace ln on ln.oid = l.collnamespace
 where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
 _INDEXES = "select pg_get_indexdef(indexrelid) from pg_index where indrelid = $1 and indisvalid order by indexrelid"

@@ -60,7 +60,7 @@ def passes(policies: Sequence[Policy]) -> str:
 async def copy_policies(
     target: Connection, tables: Sequence[CopiedTable], policies: dict[str, list[Policy]], role: str
 ) -> None:
-    """Make the role on the scratch server, let it read everything, and hold it to the policies. Raises PostgresError."""
+    """Make the role on the scratch server, let it read everything, and hold it to the policies."""
     if not await target.fetchval("select exists (select from pg_roles where rolname = $1)", role):
         await target.execute(f"create role {quote(role)}")
     for (schema,) in await target.fetch("select nspname from pg_namespace where nspname !~ '^pg_'"):
@@ -87,6 +87,10 @@ async def _with_values(connection: Connection, tables: Tables, place: str, predi
                 table = _table_of(tables, place, *columns[0])
                 if table and (value := await _value(connection, table, columns[0][1])) is not None:
                     kind = tables.types[table, columns[0][1]]
+                    for call in of_kind(other, "FuncCall"):
+                        if call.funcname[-1].string.sval == "current_setting":  # planning our statements asks for it, too
+                            name = next(of_kind(call.args[0], "A_Const")).sval.sval
+                            await connection.execute("select set_config($1, $2, false)", name, value)
                     literal = f"select '{value.replace(chr(39), chr(39) * 2)}'::{kind}"
                     other.CopyFrom(parse(literal).stmts[0].stmt.select_stmt.target_list[0].res_target.val)
     return expression_text(tree)

@@ -32,7 +32,7 @@ where c.relkind in ('r', 'p', 'm') and a.attnum > 0 and not a.attisdropped
 
 
 class CopiedTable(msgspec.Struct, frozen=True):
-    """A table of the source. `bytes` is the size of its rows there, `parents` are oids of tables that it inherits from."""
+    """A table of the source. `bytes` is the size of its rows there, `parents` are oids of those it inherits from."""
 
     oid: int
     schema: str
@@ -54,7 +54,7 @@ class CopiedTable(msgspec.Struct, frozen=True):
 
 
 class Tables(msgspec.Struct, frozen=True):
-    """All tables of a database by place; `roots` is the partitioned table of each partition, `types` those of columns."""
+    """All tables of a database by place; `roots` are the tables of partitions, `types` those of columns."""
 
     by_place: dict[str, CopiedTable]
     roots: dict[str, str]

@@ -127,8 +127,8 @@ def _lines(advice: Advice) -> Iterator[str]:
             )
         if index.partitioned:
             yield from _comment(
-                "The table is partitioned, where CONCURRENTLY is refused: build it with easymo indexes apply, which goes "
-                "partition by partition."
+                "The table is partitioned, where Postgres refuses CONCURRENTLY: build it with easymo indexes apply, "
+                "which goes partition by partition."
             )
         yield f"{index.statement};"
     for name, reason in advice.to_drop.items():

@@ -20,8 +20,8 @@ from easymo.indexes.statistics import analyze_as
 class Measured(msgspec.Struct, frozen=True):
     """A query, the mean over its values: `ms` the best of some runs, `counted_ms` what its plans do in units of time.
 
-    The best run is the one that others on the machine disturbed least. Both hold the waits for buffers that the database
-    has not in memory, as often as it has observed that.
+    The best run is the one that others on the machine disturbed least. Both include the waits for buffers that are not
+    in memory, as often as the database has observed that.
     """
 
     ms: float
@@ -100,7 +100,7 @@ class Bench:
             counted_ms=sum(_counted_ms(plan) + wait_ms * plan.buffers for plan in plans) / len(plans),
             used=frozenset(index for plan in plans for index in plan.places if index not in plan.skipping),
             skipping=frozenset(index for plan in plans for index in plan.skipping),
-            scanned=frozenset(table for plan in plans for table in plan.scanned),
+            scanned=frozenset(table for plan in plans for table in plan.scanned_places),
         )
         if known and not measured.differs_from(known):
             return measured

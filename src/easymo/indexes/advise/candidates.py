@@ -1,6 +1,6 @@
 """Indexes that might serve a query: equalities, order and bounds as keys, constants as predicate, the rest included.
 
-What a B-tree cannot answer is asked of the catalogue: which methods and operator classes know the operator for the type.
+For what a B-tree cannot answer the catalogue says which methods and operator classes know the operator for the type.
 """
 
 import hashlib

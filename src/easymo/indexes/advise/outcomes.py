@@ -43,7 +43,7 @@ def _outcome(work: Work, search: Search, statement: HotQuery, budget_bytes: int 
     if share <= judgement.MATTERS or after <= judgement.FAST_MS:
         return said(Kind.FAST, f"{after:.2f} ms, {share:.1%} of the time that is left", before, after)
     if scanned and _wants_trigrams(work, measured):
-        why = f"{after:.1f} ms; a pattern needs the extension pg_trgm, which the database has not: create extension pg_trgm"
+        why = f"{after:.1f} ms; an index of this pattern needs the extension pg_trgm: create extension pg_trgm"
         return said(Kind.UNTRIED, why, before, after)
     why = f"{after:.1f} ms, {share:.0%} of the time that is left; "
     why += f"it reads all of {', '.join(sorted(scanned))}; " if scanned else ""

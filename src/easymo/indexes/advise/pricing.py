@@ -75,7 +75,7 @@ class Prices:
         """An entry for an update that was HOT: besides the entry a page image, if its page is the first time dirty.
 
         Of n entries on P pages between two checkpoints, P (1 - exp(-n / P)) are the first of their page: nearly all
-        where updates are rare, hardly one where they are many. A HOT update writes to a page that its row dirties anyway.
+        where updates are rare, hardly one where they are many. A HOT update only writes to a page that is dirty anyway.
         """
         entries = update.per_minute * judgement.CHECKPOINT_MINUTES
         pages = self._index_pages.get(table, 1.0)

@@ -2,19 +2,19 @@
 
 The model. What a workload costs is the sum over its queries of calls a minute times ms. An index changes that sum by
 what it gains, and has a price: an entry for each row that is inserted, for each update that is not HOT, and, where it
-ends HOT, an entry in every index of the table (`pricing`). Gains of indexes do not add up: one serves several queries, two serve the
-same, the two of an OR are worth something only together. So sets are compared, never single indexes.
+ends HOT, an entry in every index of the table (`pricing`). Gains of indexes do not add up: one serves several queries,
+two serve the same, the two of an OR are worth something only together. So sets are compared, never single indexes.
 
 Two instruments measure a set. The planner's cost is cheap: on a small copy every candidate is built once, a set is
 shown by hiding the others, and thousands of sets are asked about; but cost is not time. The clock is dear: on a copy of
-all rows the queries are run. It is also noisy, so that what decides there whether a plan is another one is counted work
-(buffers and rows); the clock only says what the difference is worth.
+all rows the queries are run. It is also noisy, so counted work (buffers and rows) decides whether a plan is another
+one, and the clock only says what the difference is worth.
 
-The order. 1. `choose`: greedily by net gain in the model, among what ends no HOT update and includes no columns. 2.
-`_keep_budget`: sizes were estimates until now. 3. `_retry`: for the queries with most of what is left, what the model
-ranked next is measured, INCLUDE among it. 4. `_keep_hot`: what ends HOT must together gain more than those updates
-then cost, beside the next best that leave HOT as it is. 5. `_slim`: smaller indexes take the place of larger ones that
-gain less than their space is worth. 6. `_leave_one_out`: each must still gain its price without which its users do worse.
+The order. 1. `choose`: greedily by net gain in the model, among candidates that end no HOT update and include no
+columns. 2. `_keep_budget`: sizes were estimates until now. 3. `_retry`: for the queries with most of what is left, what
+the model ranked next is measured, INCLUDE among it. 4. `_keep_hot`: what ends HOT must together gain more than those
+updates then cost, beside the next best that leave HOT as it is. 5. `_slim`: smaller indexes take the place of larger
+ones that gain less than their space is worth. 6. `_leave_one_out`: each must gain its price for those that use it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -84,8 +84,10 @@ class Search:
 
     def over_budget(self, query: str) -> list[Candidate]:
         """Candidates that the model ranks for a query and that do not fit the budget even alone, the best first."""
-        ranked = self._selection.ranked(query) if self._selection else []
-        return [c for c in ranked if self._budget is not None and self._selection.bytes_of([c]) > self._budget]
+        if self._selection is None or self._budget is None:
+            return []
+        budget, selection = self._budget, self._selection
+        return [c for c in selection.ranked(query) if selection.bytes_of([c]) > budget]
 
     def queries_of(self, index: str) -> set[str]:
         """Queries that use an index, by its name with its schema, in any way."""

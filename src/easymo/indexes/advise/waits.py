@@ -1,4 +1,4 @@
-"""What a buffer costs beyond its memory: how often it is not there, and what a read then takes, as the server observed."""
+"""What a buffer costs when it is not in memory: how often, and what a read takes, as the server has observed."""
 
 from collections.abc import Sequence
 
