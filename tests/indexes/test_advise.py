@@ -119,6 +119,7 @@ async def test_candidates_follow_what_the_query_asks(connection: asyncpg.Connect
         ("select 1 from orders where total > 100 order by created_at", "where total"),
         ("select 1 from people where email = $1 and deleted_at is null", "is not null"),
         ("select 1 from people where born = current_date", "using brin"),
+        ("select 1 from people where email like '%ann'", "text_pattern_ops"),
     ],
 )
 async def test_candidates_leave_out_what_is_of_no_use(connection: asyncpg.Connection, sql: str, never: str) -> None:

@@ -141,7 +141,7 @@ def test_entries_of_a_bitmap_are_a_fifth_of_the_work_of_rows() -> None:
         ("state = 'open' and (source = $1 or target = $1)", ["source", "target"]),
         ("source = 1 and state = 'open' or at > $1", ["source", "at"]),
         ("source = 1 or source = 2", None),
-        ("source = 1 or id + target = 2", None),
+        ("source = 1 or m.id + target = 2", None),
         ("source = 1 or p.town = 'Huye'", None),
         ("source = 1 and target = 1", None),
     ],

@@ -147,7 +147,7 @@ async def bind(connection: Connection, session: Session, hot: HotQuery) -> list[
     except UnboundError as error:
         raise Untried(str(error)) from error
     if not found:
-        raise Untried("it reads no table; as a write it counts in the prices")
+        raise Untried("it reads no table" + ("" if hot.is_select else "; as a write it counts in the prices"))
     return found
 
 

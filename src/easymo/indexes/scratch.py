@@ -8,7 +8,7 @@ triggers. Partitioned tables become plain ones; a materialized view becomes a ta
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from easymo.indexes.errors import ScratchError
 from easymo.indexes.objects import copy_objects, copy_views
 from easymo.indexes.observed import Connection, quote
+from easymo.indexes.security import COPY_ROLE
 from easymo.indexes.statistics import analyze_as, takes_statistics
 from easymo.indexes.tables import CopiedTable
 
@@ -119,6 +120,8 @@ async def scratch_databases(
                 await connection.close()
             for name in names:
                 await admin.execute(f"drop database if exists {name} with (force)")
+            with suppress(asyncpg.DependentObjectsStillExistError):  # another run has copies here
+                await admin.execute(f"drop role if exists {COPY_ROLE}")
             await admin.close()
 
 

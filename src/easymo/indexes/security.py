@@ -28,6 +28,10 @@ order by abs(place - (n + 3) / 4) limit 1
 _BYPASSES = "select rolsuper or rolbypassrls from pg_roles where rolname = $1"
 
 
+COPY_ROLE = "easymo_scratch"
+"""Stands for the workload's role on a scratch server, which drops it with the last copy."""
+
+
 class Policy(msgspec.Struct, frozen=True):
     """A policy for reading, with the values in it."""
 
@@ -57,16 +61,14 @@ def passes(policies: Sequence[Policy]) -> str:
     return " and ".join([f"({allowed})", *(f"({policy.predicate})" for policy in policies if not policy.permissive)])
 
 
-async def copy_policies(
-    target: Connection, tables: Sequence[CopiedTable], policies: dict[str, list[Policy]], role: str
-) -> None:
-    """Make the role on the scratch server, let it read everything, and hold it to the policies."""
-    if not await target.fetchval("select exists (select from pg_roles where rolname = $1)", role):
-        await target.execute(f"create role {quote(role)}")
+async def copy_policies(target: Connection, tables: Sequence[CopiedTable], policies: dict[str, list[Policy]]) -> None:
+    """Let COPY_ROLE read everything on the copy, and hold it to the policies."""
+    if not await target.fetchval("select exists (select from pg_roles where rolname = $1)", COPY_ROLE):
+        await target.execute(f"create role {COPY_ROLE}")
     for (schema,) in await target.fetch("select nspname from pg_namespace where nspname !~ '^pg_'"):
         await target.execute(
-            f"grant usage on schema {quote(schema)} to {quote(role)}; "
-            f"grant select, update on all tables in schema {quote(schema)} to {quote(role)}"
+            f"grant usage on schema {quote(schema)} to {COPY_ROLE}; "
+            f"grant select, update on all tables in schema {quote(schema)} to {COPY_ROLE}"
         )
     for table in tables:
         if table.place in policies:
@@ -88,7 +90,9 @@ async def _with_values(connection: Connection, tables: Tables, place: str, predi
                 if table and (value := await _value(connection, table, columns[0][1])) is not None:
                     kind = tables.types[table, columns[0][1]]
                     for call in of_kind(other, "FuncCall"):
-                        if call.funcname[-1].string.sval == "current_setting":  # planning our statements asks for it, too
+                        if (
+                            call.funcname[-1].string.sval == "current_setting"
+                        ):  # planning our statements asks for it, too
                             name = next(of_kind(call.args[0], "A_Const")).sval.sval
                             await connection.execute("select set_config($1, $2, false)", name, value)
                     literal = f"select '{value.replace(chr(39), chr(39) * 2)}'::{kind}"

@@ -16,7 +16,7 @@ from easymo.indexes.observed import Connection, find_table, quote, quoted
 from easymo.indexes.plan import Action, Step, plan_index
 from easymo.indexes.price import columns_of, ends_hot, write_us_per_row, written
 from easymo.indexes.scratch import MAX_COPY_BYTES, Copy, copy_tables, hidden, scratch_databases
-from easymo.indexes.security import copy_policies
+from easymo.indexes.security import COPY_ROLE, copy_policies
 from easymo.indexes.session import reader
 from easymo.indexes.state import usage
 from easymo.indexes.tables import Tables, read_tables
@@ -133,8 +133,8 @@ async def verify(
             async with scratch_databases(scratch_url, 1, connection) as (scratch,):
                 copied = await copy_tables(connection, scratch, tables, max_copy_bytes)
                 if role:
-                    await copy_policies(scratch, tables, session.policies, role)
-                explained = await _measure(scratch, indexes, explained, readings, role)
+                    await copy_policies(scratch, tables, session.policies)
+                explained = await _measure(scratch, indexes, explained, readings, COPY_ROLE if role else None)
                 for table in tables:
                     statements = {
                         d.statement: i

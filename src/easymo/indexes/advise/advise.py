@@ -50,7 +50,7 @@ async def advise(
             modelled = await copy_tables(full, small, await _copies(full, work), judgement.MODEL_BYTES)
             for connection in (full, small):
                 if work.role:
-                    await copy_policies(connection, work.tables, work.policies, work.role)
+                    await copy_policies(connection, work.tables, work.policies)
             versions = source.get_server_version().major, full.get_server_version().major
             ratios = copied.sampled_ratio, modelled.sampled_ratio
             search = Search(source, full, small, work, ratios, budget_bytes, say)

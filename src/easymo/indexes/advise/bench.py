@@ -42,7 +42,7 @@ class Bench:
         self._source, self._connection, self._ratio = source, connection, ratio
         self._queries = {query.name: query for query in work.queries}
         self._tables = {table.place: table for table in work.tables}
-        self._role, self._wait_ms = work.role, work.wait_ms
+        self._role, self._wait_ms = work.copy_role, work.wait_ms
         self.built: list[Candidate] = []
         self.refused: dict[str, str] = {}
 

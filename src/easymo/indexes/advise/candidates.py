@@ -168,10 +168,12 @@ class _OfTable:
         self._joined = _unique(quoted(c.column) for c in found if c.operator is Operator.JOIN)
         self._operations = list(self._compared())
         self._bounds = _unique(quoted(c.column) for c in found if c.operator is Operator.RANGE)
-        self._bounds += _unique(key for text, op, _ in self._operations for key in self._prefix_keys(text, op))
+        self._bounds += _unique(
+            key for text, op, _, begins in self._operations if begins for key in self._prefix_keys(text, op)
+        )
         self._ors = [arms for clause in asked.clauses for arms in alternatives(clause)]
         self._arms = [c for arms in self._ors for arm in arms for c in conditions(arm)]
-        expressions = [(text, op) for text, _, op in self._operations if text.startswith("(")]
+        expressions = [(text, op) for text, _, op, _ in self._operations if text.startswith("(")]
         self._expressions = _unique(text for text, op in expressions if op in (Operator.EQUAL, Operator.IN))
         self._bounds += _unique(text for text, op in expressions if op is Operator.RANGE)
         self._rows = [keys for clause in asked.clauses for keys in self._row_bounds(clause)]
@@ -238,7 +240,7 @@ class _OfTable:
 
     def _by_other_methods(self, predicate: str) -> Iterator[Candidate]:
         orders = [(key, name) for items in self._query.orders for key, name in self._distances(items)]
-        found = [(key, name, False) for key, name, _ in self._operations] + [(key, name, True) for key, name in orders]
+        found = [(key, name, False) for key, name, *_ in self._operations] + [(key, name, True) for key, name in orders]
         for key, operator, ordering in found:
             column = self._columns.get(key.strip('"'))
             if operator in _COMPARISONS:
@@ -360,12 +362,23 @@ class _OfTable:
             return ""
         return quoted(inside[0][1]) if node.WhichOneof("node") == "column_ref" else f"({unqualified(node)})"
 
-    def _compared(self) -> Iterator[tuple[str, str, Operator]]:
-        """Columns and expressions of this table that are compared with something else, with the operator."""
+    def _compared(self) -> Iterator[tuple[str, str, Operator, bool]]:
+        """Columns and expressions of this table that are compared with something else, with the operator.
+
+        The last says whether a text compared is known at its beginning.
+        """
         for node in (node for clause in self._query.clauses for node in of_kind(clause, "A_Expr")):
             for side, other in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
                 if not any(self._mine(*reference) for reference in columns_in(other)) and (key := self._key(side)):
-                    yield key, node.name[-1].string.sval, comparison(node)
+                    yield key, node.name[-1].string.sval, comparison(node), _begins(node.name[-1].string.sval, other)
+
+
+def _begins(operator: str, pattern: Node) -> bool:
+    """Whether what matches a pattern has a known beginning; of a parameter it may have one."""
+    literal = next((constant.sval.sval for constant in of_kind(pattern, "A_Const")), None)
+    if literal is None or operator not in ("~~", "~"):
+        return True
+    return bool(literal.startswith("^") if operator == "~" else not literal.startswith(("%", "_")))
 
 
 def _unique(items: Iterable[str]) -> list[str]:

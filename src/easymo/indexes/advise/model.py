@@ -61,7 +61,7 @@ class Model:
             await self._connection.execute("set local plan_cache_mode = force_custom_plan")
             shown_oids = [self._built[candidate.qualified] for candidate in shown]
             await self._connection.execute(_SHOW, [*self._built.values()], shown_oids)
-            async with acting(self._connection, self._work.role):
+            async with acting(self._connection, self._work.copy_role):
                 return {query.name: await self._cost(query) for query in queries}
         finally:
             await transaction.rollback()

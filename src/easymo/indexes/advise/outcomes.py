@@ -7,6 +7,7 @@ from easymo.indexes.advise.advice import Kind, Outcome
 from easymo.indexes.advise.search import Search
 from easymo.indexes.advise.workload import Work
 from easymo.indexes.binding import Bound
+from easymo.indexes.conditions import columns_in, unqualified
 from easymo.indexes.hotqueries import HotQuery
 from easymo.indexes.parser import of_kind
 
@@ -42,6 +43,9 @@ def _outcome(work: Work, search: Search, statement: HotQuery, budget_bytes: int 
     scanned = {table for query in measured for table in search.after[query.name].scanned}
     if share <= judgement.MATTERS or after <= judgement.FAST_MS:
         return said(Kind.FAST, f"{after:.2f} ms, {share:.1%} of the time that is left", before, after)
+    if scanned and (hidden := _hidden_expression(measured)):
+        why = f"{after:.1f} ms; an index of {hidden} has to hold what is a parameter here: name the statement with it"
+        return said(Kind.UNTRIED, why, before, after)
     if scanned and _wants_trigrams(work, measured):
         why = f"{after:.1f} ms; an index of this pattern needs the extension pg_trgm: create extension pg_trgm"
         return said(Kind.UNTRIED, why, before, after)
@@ -63,6 +67,15 @@ def _tried(search: Search, queries: Sequence[Bound], budget_bytes: int | None) -
     if too_large:
         text += f"; {too_large[0].statement.partition(' on ')[2]} could help but does not fit the budget"
     return text
+
+
+def _hidden_expression(queries: Sequence[Bound]) -> str:
+    """An expression of a column that is compared and depends on a parameter, as pg_stat_statements shows all of them."""
+    for operation in (node for q in queries for clause in q.asked.clauses for node in of_kind(clause, "A_Expr")):
+        for side in (operation.lexpr, operation.rexpr):
+            if columns_in(side) and any(True for _ in of_kind(side, "ParamRef")):
+                return unqualified(side)
+    return ""
 
 
 def _wants_trigrams(work: Work, queries: Sequence[Bound]) -> bool:

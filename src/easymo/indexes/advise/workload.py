@@ -17,7 +17,7 @@ from easymo.indexes.hotqueries import HotQuery
 from easymo.indexes.observed import Connection, Observed, indexes_on, quoted
 from easymo.indexes.parameters import preparable
 from easymo.indexes.price import ends_hot
-from easymo.indexes.security import Policy
+from easymo.indexes.security import COPY_ROLE, Policy
 from easymo.indexes.statements import counters_view
 from easymo.indexes.tables import CopiedTable, read_tables
 
@@ -49,6 +49,11 @@ class Work(msgspec.Struct, frozen=True):
     role: str | None
     policies: dict[str, list[Policy]]
     wait_ms: dict[str, float]
+
+    @property
+    def copy_role(self) -> str | None:
+        """Who asks on the copies."""
+        return COPY_ROLE if self.role else None
 
 
 async def read_work(source: Connection, statements: Sequence[HotQuery], role: str | None = None) -> Work:
