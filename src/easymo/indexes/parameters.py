@@ -34,6 +34,7 @@ _BY_TYPE = {
     "bytea": "",
     "tsquery": "x",
     "jsonpath": "$.x",
+    "regconfig": "simple",
 }
 _RANKS = (0.0, 0.5, 0.99)  # a frequent value, one in the middle, a rare one
 _SAMPLE_BYTES, _SAMPLE_ROWS = 4 * 2**20, 20_000
@@ -282,7 +283,8 @@ async def _by_type(connection: Connection, number: int, kind: str) -> str:
     quoted_kind = "'" + kind.replace("'", "''") + "'"
     first = f"select enumlabel from pg_enum where enumtypid = {quoted_kind}::regtype order by enumsortorder"
     label = await _first(connection, first)
-    for value in (label, "{}" if kind.endswith("[]") else _BY_TYPE.get(kind), "empty", "50", "x", ""):
+    guesses = () if kind.startswith("reg") else ("empty", "50", "x", "")
+    for value in (label, "{}" if kind.endswith("[]") else _BY_TYPE.get(kind), *guesses):
         if value is not None and await _is(connection, value, kind):
             return value
     raise UnboundError(f"no value is known for its parameter ${number} of type {kind}")

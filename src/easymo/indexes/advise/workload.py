@@ -1,5 +1,6 @@
 """What a database is asked, how often, and with which values: from a file of named statements or pg_stat_statements."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from {view} where dbid = (select oid from pg_database where datname = current_da
 group by queryid order by sum(total_exec_time) desc limit {top}
 """
 _NAME_LENGTH = 90
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ async def read_workload(connection: Connection) -> tuple[list[HotQuery], list[st
     found: dict[str, HotQuery] = {}
     for row in rows:
         text = preparable(row["query"]).rstrip("; \n")
-        name = " ".join(text.split())
+        name = " ".join(_COMMENT.sub(" ", text).split())
         name = name if len(name) <= _NAME_LENGTH else f"{name[:_NAME_LENGTH]}…"
         name = f"{name} ({row['id']})" if name in found else name
         rate = float(row["calls"]) / max(1.0, row["minutes"])
