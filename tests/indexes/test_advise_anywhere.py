@@ -1,4 +1,4 @@
-"""Advise on databases of other people's style: schemas, policies, children, functions; and no statement goes missing."""
+"""Advise on databases of other people's style: schemas, policies, children, functions; no statement goes missing."""
 
 import asyncio
 import re
@@ -156,7 +156,7 @@ async def test_under_row_level_security_plans_hold_the_policies_of_the_role(
         assert built(advice) == ["public.item (tenant)"]
         hidden = re.sub(r"//[^@]*@", f"//{role}@", database_url)
         await connection.execute(f"alter role {role} login")
-        with pytest.raises(AdviceError, match="hides rows of public.item"):
+        with pytest.raises(AdviceError, match=r"hides rows of public\.item"):
             await advise(hidden, workload, scratch_url=postgres.url)
         assert not await connection.fetchval("select exists (select from pg_roles where rolname = 'easymo_scratch')")
     finally:

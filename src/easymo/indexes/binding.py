@@ -188,7 +188,7 @@ async def _whole(connection: Connection, session: Session, places: set[str]) -> 
         if table.row_security and await connection.fetchval("select row_security_active($1::oid)", table.oid):
             user = await connection.fetchval("select current_user")
             raise AdviceError(
-                f"row-level security hides rows of {place} from the role {user}, so a copy would not be whole. Connect as "
+                f"row-level security hides rows of {place} from the role {user}, so no copy would be whole. Connect as "
                 "a role that sees all rows (a superuser, BYPASSRLS), and name the workload's own with --role"
             )
 

@@ -96,7 +96,7 @@ class ScratchError(IndexesError):
             f"Table {table} cannot be copied to the scratch server: {reason}. Nothing is measured without it; name a "
             "scratch server that has what is missing (--scratch), or leave out the queries on it."
             if table
-            else f"Nothing can be measured: {reason}. Check the address (--scratch); without one an embedded server is used."
+            else f"Nothing can be measured: {reason}. Check the address (--scratch), or use the embedded server."
         )
         self.table, self.reason = table, reason
 

@@ -19,8 +19,9 @@ Values = Sequence[str | None]
 class Explained(msgspec.Struct, frozen=True):
     """One plan. `scanned` are tables read from end to end; `skipping` are indexes read by a skip scan (Postgres 18).
 
-    `places` and `scanned_places` have their schemas, and so have skipped indexes. `buffers`, `heap_fetches` and `rows` are -1 unless the statement was run; `rows` are all that any node of the plan has passed on or thrown away,
-    five entries of a bitmap counted as one.
+    `places` and `scanned_places` have their schemas, and so have skipped indexes. `buffers`, `heap_fetches` and `rows`
+    are -1 unless the statement was run; `rows` are all that any node of the plan has passed on or thrown away, five
+    entries of a bitmap counted as one.
     """
 
     indexes: tuple[str, ...]

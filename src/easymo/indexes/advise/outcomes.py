@@ -70,7 +70,7 @@ def _tried(search: Search, queries: Sequence[Bound], budget_bytes: int | None) -
 
 
 def _hidden_expression(queries: Sequence[Bound]) -> str:
-    """An expression of a column that is compared and depends on a parameter, as pg_stat_statements shows all of them."""
+    """A compared expression of a column that holds a parameter; pg_stat_statements makes one of each literal."""
     for operation in (node for q in queries for clause in q.asked.clauses for node in of_kind(clause, "A_Expr")):
         for side in (operation.lexpr, operation.rexpr):
             if columns_in(side) and any(True for _ in of_kind(side, "ParamRef")):
