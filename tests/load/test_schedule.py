@@ -31,7 +31,8 @@ def schedule(
 
 
 def test_the_same_seed_and_salt_give_the_same_bytes_at_the_same_times() -> None:
-    assert schedule(Stage(200, 5), salt="a") == schedule(Stage(200, 5), salt="a")
+    first, second = schedule(Stage(200, 5), salt="a"), schedule(Stage(200, 5), salt="a")
+    assert (first.due_ms, first.kinds, first.payloads) == (second.due_ms, second.kinds, second.payloads)
 
 
 def test_another_seed_gives_other_times_and_other_requests() -> None:
@@ -159,6 +160,21 @@ def test_a_read_is_repeated_when_its_path_was_asked_for_before() -> None:
     scenario = Scenario([Request("get", 1, lambda _: Call("GET", next(paths)))])
     built = build_schedule(scenario, TARGETS, [Stage(5, 1)], seed=1, arrivals="constant")
     assert list(built.reads) == [FIRST_READ, FIRST_READ, REPEATED_READ, REPEATED_READ, FIRST_READ]
+
+
+def test_the_same_path_of_another_target_is_no_repeat() -> None:
+    page = [Request(name, 1, lambda _: Call("GET", "/page"), target=name) for name in ("a", "b")]
+    targets = {"a": Target("127.0.0.1", 1), "b": Target("127.0.0.1", 2)}
+    built = build_schedule(Scenario(page), targets, [Stage(50, 1)], seed=1)
+    first = [built.reads[built.kinds.index(kind)] for kind in (0, 1)]
+    assert first == [FIRST_READ, FIRST_READ]
+    assert list(built.reads).count(REPEATED_READ) == len(built.reads) - 2
+
+
+def test_a_schedule_is_built_the_same_way_each_time_it_is_gone_through() -> None:
+    built = schedule(Stage(200, 1), salt="a")
+    once, again = ([row.payload for row in built] for _ in range(2))
+    assert once == again == built.payloads
 
 
 def test_a_write_is_no_read() -> None:

@@ -126,3 +126,18 @@ def test_an_unpaired_p_below_five_percent_is_the_same_as_an_interval_without_no_
     interval = statistics.unpaired_change(before, after)
     p = statistics.unpaired_p(before, after, 0.0)
     assert (not interval.lo <= 0 <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)
+
+
+@given(
+    st.lists(st.floats(1, 100), min_size=3, max_size=8),
+    st.lists(st.floats(1, 100), min_size=3, max_size=8),
+    st.floats(-0.5, 0.9),
+)
+def test_an_unpaired_p_against_any_change_agrees_with_the_interval(
+    before: list[float], after: list[float], change: float
+) -> None:
+    assume(max(before) / min(before) > 1.01)
+    assume(abs(change) > 0.05)
+    interval = statistics.unpaired_change(before, after)
+    p = statistics.unpaired_p(before, after, change)
+    assert (not interval.lo <= change <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-4)
