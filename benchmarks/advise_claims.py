@@ -5,8 +5,8 @@
 A workload whose statements have parameters is run on the database first, with values that rows have, and advise reads
 it from pg_stat_statements. The claim is the time of all readings a minute, before and with the advised indexes; the
 same readings are then timed on clones of the database without and with these indexes. Exit code 1: the share of the
-time that is left is more than 15 % off (of a machine that was faster or slower meanwhile both times are, and the share is
-not), or a statement is in no list.
+time that is left is more than 15 % off (a machine that is busier for a while changes both times, not the share), or a
+statement is in no list.
 """
 
 import argparse

@@ -286,7 +286,7 @@ async def _by_type(connection: Connection, number: int, kind: str) -> str:
     guesses = () if kind.startswith("reg") else ("empty", "50", "x", "")
     for value in (label, "{}" if kind.endswith("[]") else _BY_TYPE.get(kind), *guesses):
         if value is not None and await _is(connection, value, kind):
-            return value
+            return str(value)
     raise UnboundError(f"no value is known for its parameter ${number} of type {kind}")
 
 
