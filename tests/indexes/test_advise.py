@@ -31,6 +31,9 @@ insert into people select i, 'p' || i || '@x.rw', case when i % 10 = 0 then now(
   array['t' || i % 90], jsonb_build_object('city', i), point(i, i % 7), '10.0.0.0'::inet + i,
   tsrange(now()::timestamp, now()::timestamp + interval '1 h'), date '1970-01-01' + i from generate_series(1, 2000) i;
 insert into orders select i, 'customer ' || i % 900, 'new', i, now() from generate_series(1001, 3000) i;
+create table parts (number int, day date) partition by range (day);
+create table parts_1 partition of parts for values from ('2026-01-01') to ('2027-01-01');
+insert into parts select i, date '2026-01-01' + i % 300 from generate_series(1, 2000) i;
 create view living as select person_id as number, email from people where deleted_at is null;
 create extension pg_trgm;
 analyze;
@@ -89,6 +92,9 @@ async def statements_for(connection: asyncpg.Connection, sql: str) -> set[str]:
         ("delete from orders using people p where p.email = customer and p.notes = $1", "orders (customer)"),
         ("with gone as (delete from orders where total = $1 returning id) select * from gone", "orders (total)"),
         ("merge into orders o using (values (1)) v (n) on o.total = v.n when matched then delete", "orders (total)"),
+        ("update orders set (status, total) = (select notes, 1 from people where email = $1)", "people (email)"),
+        ("select id from orders where customer = $1 for update of orders", "orders (customer)"),
+        ("select 1 from parts where day = $1 and number = $2", "parts (number, day)"),
         ("insert into orders (id) select person_id from people where notes = $1", "people (notes)"),
         ("select 1 from people where lower(email) = $1", "people ((lower(email)))"),
         ("select 1 from people where email like 'ann%'", "people (email text_pattern_ops)"),

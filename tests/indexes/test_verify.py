@@ -208,6 +208,8 @@ async def values_of(connection: asyncpg.Connection, sql: str) -> list[list[str |
         ("select 1 from orders where (status, id) > ($1, $2) limit 1", {"sent"}),
         ("select 1 from (select status as s from orders offset 0) x where s = $1", {"x"}),
         ("update orders set total = $1 where status = $2", {"50", "sent"}),
+        ("select 1 from orders where left(status, $1) = $2", {"50", "sent"}),
+        ("select 1 from orders where status ilike $1", {"%sent%"}),
     ],
 )
 async def test_parameters_get_values_that_rows_have(

@@ -22,7 +22,8 @@ from easymo.indexes.tables import Tables
 _PLAIN = """
 set local enable_indexscan = off; set local enable_indexonlyscan = off; set local enable_bitmapscan = off;
 set local enable_mergejoin = off; set local enable_seqscan = on; set local plan_cache_mode = force_generic_plan;
-set local max_parallel_workers_per_gather = 0; set local jit = off; set local enable_incremental_sort = off
+set local max_parallel_workers_per_gather = 0; set local jit = off; set local enable_incremental_sort = off;
+set local enable_partition_pruning = off
 """
 _NAME = "easymo_asked"
 _CONDITIONS = ("Filter", "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "TID Cond")

@@ -16,7 +16,7 @@ from easymo.indexes.asked import Asked
 from easymo.indexes.conditions import columns_in, unqualified
 from easymo.indexes.explain import Values
 from easymo.indexes.observed import Connection
-from easymo.indexes.parser import Node, expression_text, of_kind, parse
+from easymo.indexes.parser import Node, descendants, expression_text, of_kind, parse
 from easymo.indexes.tables import Tables
 
 # Where a parameter is compared with no column: a day, a page of 50 rows, and an optional filter left out.
@@ -119,7 +119,7 @@ def _subjects(asked: Asked, types: Sequence[str]) -> dict[int, _Subject]:
                 places = {asked.tables.get(alias, "") for alias, _ in columns}
                 if len(places) != 1 or "" in places or columns_in(other):
                     continue
-                subject = expression_text(_bound(side, found))
+                subject = expression_text(_bound(side, types))
                 for node in of_kind(other, "ParamRef"):
                     if 0 < node.number <= len(types) and (
                         types[node.number - 1] != "interval" or other.WhichOneof("node") == "param_ref"
@@ -150,14 +150,24 @@ def _is_bare(node: Node) -> bool:
     )
 
 
-def _bound(side: Node, found: dict[int, _Subject]) -> Node:
-    """The subject without aliases; a key of a document that is a parameter, too, is a key that the documents have."""
-    copy = parse(f"select {unqualified(side)}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
+def _bound(side: Node, types: Sequence[str]) -> Node:
+    """The subject without aliases. A parameter in it that is the key of a document is one that the documents have, any
+    other has the value of its type.
+    """
+    copy = _expression(unqualified(side))
     for node in list(of_kind(copy, "A_Expr")):
         if node.rexpr.WhichOneof("node") == "param_ref" and node.name[-1].string.sval in _KEYS:
             text = _of_key(expression_text(node.lexpr), node.name[-1].string.sval)
-            node.rexpr.CopyFrom(parse(f"select {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val)
+            node.rexpr.CopyFrom(_expression(text))
+    for node in list(descendants(copy)):
+        if node.DESCRIPTOR.name == "Node" and node.WhichOneof("node") == "param_ref":
+            kind = types[node.param_ref.number - 1] if 0 < node.param_ref.number <= len(types) else "text"
+            node.CopyFrom(_expression(f"'{_BY_TYPE.get(kind, 'x')}'::{kind}"))
     return copy
+
+
+def _expression(text: str) -> Node:
+    return parse(f"select {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
 
 
 def _of_key(document: str, operator: str) -> str:
@@ -178,7 +188,7 @@ def _value_of(subject: _Subject, kind: str, own: str) -> str:
     if op in _PATTERNS and subject.is_left:
         word = f"substring(regexp_replace({text}::text, '[%_.\\\\()\\[\\]*+?|^$]+', '', 'g')"
         pattern = {"~~": f"{word}, 1, 6) || '%'", "~": f"'^' || {word}, 1, 6)"}
-        whole = {"~~*": f"'%' || {word}, 3, 6) || '%'", "~*": f"{word}, 3, 6)"}
+        whole = {"~~*": f"'%' || right({word}, 1, 8), 6) || '%'", "~*": f"right({word}, 1, 8), 6)"}
         return (pattern | whole)[op] if subject.is_bare else f"{word}, 1, 6)"
     if own == "tsvector" and op == "@@":
         return f"(tsvector_to_array({text}))[1]"

@@ -4,7 +4,7 @@ An UPDATE, a DELETE and a MERGE first find their rows, and that is all an index 
 …` reads as `select from t, u where …`. What they then write is a matter of prices.
 """
 
-from easymo.indexes.parser import Node, Tree, deparse, of_kind, parse
+from easymo.indexes.parser import Node, Tree, deparse, enum_name, of_kind, parse
 
 
 def reading(sql: str) -> str:
@@ -26,7 +26,8 @@ def _select(kind: str, write: Node, *, is_cte: bool) -> Node:
     if kind == "insert_stmt":
         select.CopyFrom(write.select_stmt.select_stmt)
     elif kind == "merge_stmt":
-        select = parse("select from a left join b on true").stmts[0].stmt.select_stmt
+        outer = any(True for clause in of_kind(write, "MergeWhenClause") if _is_unmatched(clause))
+        select = parse(f"select from a {'left ' if outer else ''}join b on true").stmts[0].stmt.select_stmt
         join = select.from_clause[0].join_expr
         join.larg.CopyFrom(write.source_relation)
         join.rarg.range_var.CopyFrom(write.relation)
@@ -56,8 +57,14 @@ def _set(select: Node, value: Node) -> None:
             tree = parse("select from lateral (select 1) easymo_set").stmts[0].stmt.select_stmt.from_clause[0]
             tree.range_subselect.subquery.CopyFrom(source.sub_link.subselect)
             select.from_clause.add().CopyFrom(tree)
+            # Named, or the planner would leave it out.
+            _add(select, parse("select easymo_set").stmts[0].stmt.select_stmt.target_list[0].res_target.val)
     elif source.WhichOneof("node") not in ("set_to_default", "row_expr"):
         _add(select, source)
+
+
+def _is_unmatched(clause: Node) -> bool:
+    return enum_name(clause, "match_kind") != "MERGE_WHEN_MATCHED"
 
 
 def _add(select: Node, value: Node) -> None:
@@ -70,4 +77,7 @@ def qualified(tree: Tree, places: dict[str, str]) -> str:
     for node in of_kind(tree, "RangeVar"):
         if not node.schemaname and node.relname in places and node.relname not in hidden:
             node.schemaname = places[node.relname]
+    for clause in of_kind(tree, "LockingClause"):
+        for locked in clause.locked_rels:  # these are names of FROM, which have no schema
+            locked.range_var.schemaname = ""
     return deparse(tree)
