@@ -100,9 +100,13 @@ async def usage(connection: Connection, replicas: Sequence[str]) -> Usage:
 
 
 def index_states(
-    observed: Iterable[Observed], declared: Mapping[str, Definition], counted: Usage, least_days: float = LEAST_DAYS
+    observed: Iterable[Observed], declared: Mapping[str, Definition], counted: Usage, least_days: float | None = None
 ) -> list[IndexState]:
-    """What is there, each with the one remark that matters most. Nothing is unused before `least_days` of counting."""
+    """What is there, each with the one remark that matters most.
+
+    Nothing is unused before its use was counted for `least_days`, 7 by default.
+    """
+    least_days = LEAST_DAYS if least_days is None else least_days
     indexes = list(observed)
     covered = _covered(indexes)
     return [
