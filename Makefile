@@ -113,6 +113,7 @@ bench-render: install ## renders per minute beside ffmpeg in a shell (evidence/r
 
 bench-advise: install ## advise beside its peers (evidence/indexes/); ARGS='--postgres-mcp PYTHON --index-advisor FILE'
 	$(BIN)/python -m benchmarks.advise --out evidence/indexes $(ARGS)
+	$(BIN)/python -m benchmarks.advise_claims --out evidence/indexes
 
 bench-ingest: install ## webhook ingest with and without group commit (evidence/ingest/)
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
