@@ -8,7 +8,7 @@ AUDIT  ?= .venv-audit
 SITE   ?= .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: docs-site help install prove prove-twice test test-fast test-bare test-floors mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: audit bench-advise bench-cache bench-hpa bench-ingest bench-load bench-render build campaigns chaos clean demo-judge docs docs-site drill evidence format help install judge-rounds lint lock mutants prove prove-twice rolling size soak storm test test-bare test-fast test-floors test-postgres up
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +148,9 @@ chaos: install ## faults of servers and services under load, each with what must
 	$(BIN)/python -m drills.documents
 
 SECONDS ?= 900
+storm: install ## 9,000 messages wait, then one worker drains them: none is given up (evidence/operations/storm.md)
+	$(BIN)/python -m drills.whatsapp_webhook.storm --out evidence/operations
+
 soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
 	$(BIN)/python -m drills.soak --seconds $(SECONDS) --out evidence/operations
 
