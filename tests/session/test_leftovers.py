@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PLAIN = [word for name in ("cacheprovider", "schemathesis", "faker", "anyio") for word in ("-p", f"no:{name}")]
 HEAD = """
 import asyncio, subprocess, sys, threading
 import pytest
@@ -40,8 +41,8 @@ def test_it():
 def run(folder: Path, source: str) -> "subprocess.CompletedProcess[str]":
     (folder / "conftest.py").write_text(HEAD)
     (folder / "test_one.py").write_text("import asyncio, subprocess, sys, threading\nimport pytest\n" + source)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", *PLAIN, "--rootdir", str(folder), str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_sigint_that_a_background_script_ignores_is_itself_again(tmp_path: Path)
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -110,7 +111,7 @@ def test_a_command_that_is_started_in_the_background_still_ends_on_sigint(module
         ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert done.stdout.endswith("handled\n"), done.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -27,7 +28,7 @@ async def talk(client: httpx.AsyncClient, cloud: CloudApi, *messages: dict[str, 
     for message in messages:
         before = len(cloud.sent)
         await deliver(client, message)
-        await until(lambda before=before: asyncio.sleep(0, len(cloud.sent) > before))
+        await until(partial(_more_than, cloud, before))
     return [said(message) for message in cloud.sent]
 
 
@@ -52,7 +53,7 @@ async def test_every_kind_of_message_is_answered_or_marked_as_read(
             message = {**text(sender=f"2507000010{number:02d}", wamid=f"wamid.{number}"), "type": kind, kind: content}
             await deliver(client, message)
             if handling != "note":
-                await until(lambda number=number: asyncio.sleep(0, f"wamid.{number}" in cloud.marks))
+                await until(partial(_marked, cloud, f"wamid.{number}"))
         waiting = "select count(*) from whatsapp_messages where status in ('pending', 'processing')"
         await until(lambda: _none(database, waiting))
     answered = {message["to"] for message in cloud.sent}
@@ -167,3 +168,13 @@ async def test_a_very_long_message_is_answered_and_told_so(
     async with webhook(environ) as client, worker(environ):
         (answer,) = await talk(client, cloud, text("I need a house. " * 400))
     assert "I have read the first 4,096 characters" in answer
+
+
+async def _more_than(cloud: CloudApi, count: int) -> bool:
+    await asyncio.sleep(0)
+    return len(cloud.sent) > count
+
+
+async def _marked(cloud: CloudApi, wamid: str) -> bool:
+    await asyncio.sleep(0)
+    return wamid in cloud.marks

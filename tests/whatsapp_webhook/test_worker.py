@@ -199,6 +199,7 @@ async def test_later_is_no_attempt_however_often_it_is_said(
         async with worker(environ | {"AGENT_CORE_URL": url}):
             await until(lambda: asyncio.sleep(0, said >= 12))
     row = await database.fetchrow("select status, attempts from whatsapp_messages")
+    assert row is not None
     assert tuple(row) == ("pending", 0)
     assert await database.fetchval("select count(*) from webhook_dlq") == 0
 
