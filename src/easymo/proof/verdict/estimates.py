@@ -15,7 +15,7 @@ from easymo.proof.verdict.metrics import Metric
 from easymo.proof.verdict.statistics import Line, Student
 
 #: A trend needs so many pairs, and a slope as unlikely as this by chance.
-TREND_PAIRS, TREND_P = 6, 0.05
+TREND_PAIRS, TREND_P = 6, 0.08
 #: A difference that shrinks must hold when its line goes on until so many times the comparison's length.
 GOING_ON = 3
 #: Exact sign-flip p-values are enumerated for at most so many pairs.
