@@ -68,7 +68,10 @@ def _compared(series: Sequence[tuple[list[Answer], list[str]]], began: float) ->
 async def ask(
     load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, safe: bool = False
 ) -> tuple[list[Answer], list[str]]:
-    """What a side answers, and the names of the scenario's requests; raises :class:`AcceptanceError` for a scenario that cannot be used."""
+    """What a side answers, and the names of the scenario's requests.
+
+    Raises :class:`AcceptanceError` for a scenario that cannot be used.
+    """
     questions = Questions(
         scenario=load.scenario, urls=dict(urls), seed=load.seed, requests=REQUESTS, seconds=SECONDS, safe=safe
     )
