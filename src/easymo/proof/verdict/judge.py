@@ -35,7 +35,8 @@ class Verdict(Struct, frozen=True):
     """One promise judged. `interval` (95 %) is of `change`, or of `after` for a level; None where there is none.
 
     `None` inside the interval is an open end (the top step of the capacity search still held). `limit` is the bound
-    with its `margin`, an upper one when `at_most` (None in files of earlier versions); `n` says of how many units the interval is made; `next_step` what would decide an undecided one.
+    with its `margin`, an upper one when `at_most` (None in files of earlier versions); `n` says of how many units the
+    interval is made; `next_step` what would decide an undecided one.
     """
 
     id: str
