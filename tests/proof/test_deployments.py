@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.load import Target
+from easymo.proof.errors import RunVoid
+from easymo.proof.session import rounds
 from easymo.proof.session.deployments import Terms, compare_deployments, terms_of_acceptance, terms_of_scenario
 from easymo.proof.verdict.promises import Promise
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
@@ -194,3 +196,40 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
     assert any("throughput" in note for note in result.notes), "what cannot be seen from outside is named"
     phases = [json.loads(line)["phase"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
     assert list(dict.fromkeys(phases)) == ["warm", "aa-1", "aa-2", "compare", "stress"]
+
+
+async def test_a_duet_loads_both_at_the_same_time_and_judges_them_in_pairs(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "SATURATED", 2.0)  # the machine of a test is busy with other tests
+    terms = terms_of_scenario(tmp_path / scenario).at("quick", 40, 0.7, duet=True)
+    async with AsyncExitStack() as stack:
+        [(old, first), (new, second)] = await deployed(stack, answering_after(0.01), answering_after(0.15))
+        urls = [[f"web={target.url}", f"api={target.url}"] for target in (old, new)]
+        result, folder = await asyncio.to_thread(
+            compare_deployments, urls[0], urls[1], terms, tmp_path / "run", mode="quick"
+        )
+    played = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    compared = [r for r in played if r["phase"] == "compare"]
+    assert [r["arm"] for r in compared] == ["before", "after"] * 3
+    assert all(set(r["load"]["per_request"]) <= {"page", "price"} for r in compared)
+    requests = [r["load"]["requests"] for r in compared]
+    assert max(abs(a - b) for a, b in zip(requests[::2], requests[1::2], strict=True)) <= 2, "half to each"
+    assert first.paths
+    assert second.paths
+    p50 = next(v for v in result.promises if v.id == "latency_p50")
+    assert p50.change is not None
+    assert p50.change > 1
+    assert any(note.startswith("A duet") for note in result.notes)
+
+
+async def test_a_duet_on_a_busy_machine_is_refused(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "SATURATED", -1.0)
+    terms = terms_of_scenario(tmp_path / scenario).at("quick", 40, 0.5, duet=True)
+    async with AsyncExitStack() as stack:
+        [(good, _)] = await deployed(stack, always_ok)
+        urls = [f"web={good.url}", f"api={good.url}"]
+        with pytest.raises(RunVoid, match="leave --duet out"):
+            await asyncio.to_thread(compare_deployments, urls, urls, terms, tmp_path / "run", mode="quick")
