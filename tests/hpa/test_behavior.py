@@ -1,12 +1,13 @@
 """How fast a size may change: own cases from the specification, and properties that always hold."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easymo.hpa.behavior import Event, limit_rate, limit_without_behavior, stabilize
+from easymo.hpa.behavior import Event, limit_rate, limit_without_behavior, stabilize, stabilize_down
 from easymo.hpa.controller import Controller, Decision, tolerance_of
 from easymo.hpa.defaults import default_spec
 from easymo.hpa.spec import Behavior, behavior_from
@@ -29,7 +30,7 @@ def percent(value: int, period_s: int) -> dict[str, Any]:
     return {"type": "Percent", "value": value, "periodSeconds": period_s}
 
 
-def play(controller: Controller, current: int, proposals: list[int | None]) -> list[Decision]:
+def play(controller: Controller, current: int, proposals: Sequence[int | None]) -> list[Decision]:
     """One sync per proposal, every 15 seconds; each size is the next one's current size."""
     decided = []
     for number, proposal in enumerate(proposals):
@@ -38,7 +39,7 @@ def play(controller: Controller, current: int, proposals: list[int | None]) -> l
     return decided
 
 
-def sizes(controller: Controller, current: int, proposals: list[int | None]) -> list[int]:
+def sizes(controller: Controller, current: int, proposals: Sequence[int | None]) -> list[int]:
     return [decision.replicas for decision in play(controller, current, proposals)]
 
 
@@ -119,7 +120,7 @@ def test_an_event_that_is_exactly_as_old_as_the_period_no_longer_counts() -> Non
     rules = behavior({"policies": [pods(2, 60)]})
     bounds = (1, 99)
     for age_s, allowed in ((59, 10), (60, 12)):
-        events = ([Event(2, -age_s)], [])
+        events: tuple[list[Event], list[Event]] = ([Event(2, -age_s)], [])
         assert limit_rate(10, 50, bounds, (rules.up, rules.down), events, 0).replicas == allowed
 
 
@@ -177,3 +178,14 @@ def test_without_behavior_a_step_at_most_doubles(more: int, desired: int, minimu
     current = minimum + more
     found = limit_without_behavior(current, desired, minimum, current + room)
     assert minimum <= found.replicas <= max(2 * current, 4)
+
+
+def test_without_behavior_a_recommendation_exactly_as_old_as_the_window_still_counts() -> None:
+    assert stabilize_down([(0.0, 9)], 2, 300.0, 300.0) == 9
+    assert stabilize_down([(0.0, 9)], 2, 300.0, 300.1) == 2
+
+
+def test_a_percentage_of_growth_is_rounded_up_and_one_of_shrinking_down() -> None:
+    rules = behavior({"policies": [percent(50, 60)]}, {"policies": [percent(50, 60)]})
+    assert limit_rate(3, 9, (1, 9), (rules.up, rules.down), ([], []), 0).replicas == 5
+    assert limit_rate(3, 1, (1, 9), (rules.up, rules.down), ([], []), 0).replicas == 1

@@ -16,7 +16,7 @@ Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Log:
-    """What the server saw (`head` and `body` are of the last request), and the way to let it refuse connections from now on."""
+    """What the server saw, of the last request whole, and the way to let it refuse connections from now on."""
 
     stop_listening: Callable[[], None] = lambda: None
     connections: int = 0

@@ -135,8 +135,10 @@ async def test_server_sent_events_count_by_the_first_one() -> None:
     async def events(_: str, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         await asyncio.sleep(0.1)  # this is when the first event comes
-        writer.write(b"data: 1\n\n")
-        await asyncio.sleep(30)
+        while True:
+            writer.write(b"data: 1\n\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)  # the events after it, until the reader has gone
 
     result = await asyncio.wait_for(result_of(events, 5), 20)
     assert (result.statuses, result.errors) == ({"2xx": 5}, {})

@@ -2,10 +2,11 @@
 
 import subprocess
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
+import imageio_ffmpeg  # type: ignore[import-untyped]
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -13,7 +14,7 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 def make_clips(folder: Path) -> Path:
     """blue.mp4 and .ts (3 s, 25/s), green.mkv (2 s, portrait, 30/s), test.mp4 (4 s), tone.wav (1 s), logo.png (red).
 
-    And text.mp4, which is no video.
+    still.jpg (green), wide_pixels.mp4 (1 s, 90 x 180 pixels shown as 320 x 180), and text.mp4, which is no video.
     """
     _ffmpeg("-f", "lavfi", "-i", "color=blue:s=640x360:r=25:d=3", "-f", "lavfi", "-i", "sine=d=3", folder / "blue.mp4")
     _ffmpeg("-i", folder / "blue.mp4", "-c", "copy", folder / "blue.ts")
@@ -21,6 +22,8 @@ def make_clips(folder: Path) -> Path:
     _ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=4", folder / "test.mp4")
     _ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:d=1", folder / "tone.wav")
     _ffmpeg("-f", "lavfi", "-i", "color=red:s=100x40", "-frames:v", "1", folder / "logo.png")
+    _ffmpeg("-f", "lavfi", "-i", "color=lime:s=320x180", "-frames:v", "1", folder / "still.jpg")
+    _ffmpeg("-f", "lavfi", "-i", "color=lime:s=90x180:r=30:d=1", "-vf", "setsar=32/9", folder / "wide_pixels.mp4")
     (folder / "text.mp4").write_text("This is no video.\n")
     return folder
 
@@ -47,7 +50,8 @@ class Film:
         index = max(i for i, time in enumerate(self.times) if time <= at_s + 1e-6)
         plane = self.frames[index].reformat(format="rgb24").planes[0]
         start = y * plane.line_size + 3 * x
-        pixel = tuple(value > 127 for value in bytes(plane)[start : start + 3])
+        red, green, blue = (value > 127 for value in bytes(plane)[start : start + 3])
+        pixel = (red, green, blue)
         names = {(True, False, False): "red", (False, True, False): "green", (False, False, True): "blue"}
         return names.get(pixel, "black" if pixel == (False, False, False) else "other")
 
@@ -57,9 +61,9 @@ def look_at(path: Path) -> Film:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         frames = list(container.decode(video=0))
-        times = [float(frame.pts * frame.time_base) for frame in frames]
-        kinds = [stream.type for stream in container.streams]
-        size, duration = (video.width, video.height), float(video.duration * video.time_base)
+        times = [_seconds(frame.pts, frame.time_base) for frame in frames]
+        kinds: list[str] = [stream.type for stream in container.streams]
+        size, duration = (video.width, video.height), _seconds(video.duration, video.time_base)
     samples, rate = _samples(path)
     tenth = rate // 10
     loudness = [
@@ -67,6 +71,12 @@ def look_at(path: Path) -> Film:
         for at in range(0, len(samples), tenth)
     ]
     return Film(*size, kinds, times, frames, duration, len(samples) / rate, loudness)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
+    assert ticks is not None
+    assert time_base
+    return float(ticks * time_base)
 
 
 def _samples(path: Path) -> tuple[memoryview, int]:

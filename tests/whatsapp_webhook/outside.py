@@ -26,12 +26,14 @@ async def served(app: Litestar) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            assert not task.done(), "the server did not start"
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await task
+        try:
+            while not server.started:
+                assert not task.done(), "the server did not start"
+                await asyncio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
 
 
 @asynccontextmanager
@@ -48,13 +50,14 @@ class CloudApi:
         self.webhook_url = webhook_url
         self.sent: list[dict[str, Any]] = []
         self.url = ""
+        self.marks: list[str] = []
         self.answer: Answer = lambda _: None
         self._reports = reports
         self._tasks: set[asyncio.Task[None]] = set()
 
     def texts(self, number: str) -> list[str]:
         """What was sent to a number, in order."""
-        return [message["text"]["body"] for message in self.sent if message["to"] == number]
+        return [said(message) for message in self.sent if message.get("to") == number]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["CloudApi"]:
@@ -63,6 +66,9 @@ class CloudApi:
         @post("/v1/{phone_number_id:str}/messages", status_code=200)
         async def send(request: Request[Any, Any, Any]) -> Any:
             message = msgspec.json.decode(await request.body())
+            if message.get("status") == "read":
+                self.marks.append(message["message_id"])
+                return {"success": True}
             refusal = self.answer(message)
             if refusal is not None:
                 return refusal
@@ -76,10 +82,12 @@ class CloudApi:
 
         async with served(Litestar([send], logging_config=None)) as url, httpx.AsyncClient(timeout=5) as self._http:
             self.url = f"{url}/v1"
-            yield self
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            try:
+                yield self
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _report(self, wamid: str, message: dict[str, Any]) -> None:
         for word in self._reports:
@@ -111,3 +119,9 @@ class CloudApi:
 def refusal(status: int, code: int) -> Response[Any]:
     """The Cloud API's error."""
     return Response({"error": {"code": code, "message": "no", "type": "OAuthException"}}, status_code=status)
+
+
+def said(message: dict[str, Any]) -> str:
+    """The words of a message that was sent: a text, or the body of a list."""
+    content = message[message["type"]]
+    return str(content["body"] if message["type"] == "text" else content["body"]["text"])

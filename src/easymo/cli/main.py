@@ -1,10 +1,12 @@
 """Assembles the command line from one module per noun."""
 
+import signal
 import sys
 from typing import Annotated
 
 import typer
 
+from easymo import __version__
 from easymo.cli import accept, cache, evidence, history, hpa, indexes, load, prove
 
 #: Commands whose extra has another name than they have.
@@ -28,9 +30,7 @@ app.command("history")(history.history)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # only when asked: metadata is slow to read
-
-        typer.echo(f"easymo {version('easymo')}")
+        typer.echo(f"easymo {__version__}")
         raise typer.Exit
 
 
@@ -45,6 +45,8 @@ def root(
 
 def main() -> None:
     """Run the command line; a package of an extra that is not installed is answered with how to install it."""
+    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except ModuleNotFoundError as error:
