@@ -71,15 +71,18 @@ def command_of(run: Path) -> list[str]:
             f"The scenario {change.scenario} is not the one of {run} (or not below this folder), so this would be"
             " another run. Go to the folder and the revision of that run, which its report names."
         )
-    while "--out" in arguments:
-        del arguments[arguments.index("--out") : arguments.index("--out") + 2]
     return arguments
 
 
 def _command() -> list[str]:
-    """The command line from `prove` on, when it was one."""
-    words = [_IN_URL.sub(r"\1", word) for word in sys.argv]
-    return words[words.index("prove") :] if "prove" in words else []
+    """The command line from `prove` on, when it was one; without `--out` and without where this folder is."""
+    words = [_IN_URL.sub(r"\1", word).replace(f"{Path.cwd()}/", "") for word in sys.argv]
+    if "prove" not in words:
+        return []
+    words = words[words.index("prove") :]
+    while "--out" in words:
+        del words[words.index("--out") : words.index("--out") + 2]
+    return words
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
