@@ -1,4 +1,4 @@
-"""``easymo prove``: one run from ``acceptance.toml`` to a folder of evidence."""
+"""`easymo prove`: one run from `acceptance.toml` to a folder of evidence."""
 
 import time
 from pathlib import Path
@@ -13,17 +13,20 @@ from easymo.proof.system.arms import arms_of
 from easymo.proof.verdict.file import Mode, VerdictFile
 
 
-def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | None) -> tuple[VerdictFile, Path]:
+def prove(
+    acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | None, budget_s: float | None = None
+) -> tuple[VerdictFile, Path]:
     """Run the proof; returns the verdicts and the folder that holds the evidence.
 
-    Raises :class:`ProofError` (its ``exit_code`` says which kind) or :class:`Stopped`. Whatever happens, no process and
-    no scratch database is left.
+    With `budget_s` the comparison may go on for so many seconds while more pairs could decide something. Raises
+    :class:`ProofError` (its `exit_code` says which kind) or :class:`Stopped`. Whatever happens, no process and no
+    scratch database is left.
     """
     acceptance = read_acceptance(acceptance_file)
     root = acceptance_file.resolve().parent
     folder = new_folder(out, root)
     size = scale or acceptance.system.scale
-    lengths = lengths_of(acceptance, mode)
+    lengths = lengths_of(acceptance, mode, budget_s)
     experiment = Experiment(acceptance, root, folder, scale=size, lengths=lengths, mode=mode)
     arms = len(arms_of(acceptance, full=mode == "full"))
     began = time.monotonic()
@@ -36,17 +39,9 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
     return result, folder
 
 
-def summary_line(result: VerdictFile) -> str:
-    """One sentence: how many promises were kept, broken, undecided."""
-    counts = {name: sum(v.verdict == name for v in result.promises) for name in ("kept", "broken", "inconclusive")}
-    words = ", ".join(f"{count} {name}" for name, count in counts.items())
-    taken_back = f"taken back in {result.rollback.seconds:.1f} s; " if result.compared == "treatments" else ""
-    shares = {arm.repeat_read_ratio for arm in result.arms.values() if arm.repeat_read_ratio is not None}
-    repeated = f"{max(shares):.0%} of a round's reads repeat a key; " if shares else ""
-    return f"{len(result.promises)} promises: {words}; {repeated}{taken_back}{result.seconds:.0f} s in all."
-
-
 def gate_exit_code(result: VerdictFile) -> int:
-    """Exit code of ``--gate``: 1 when a promise is broken, else 4 when one is undecided, else 0."""
+    """Exit code of `--gate`: 1 when a promise is broken, else 4 when one is undecided or the run was quick, else 0."""
     decisions = {v.verdict for v in result.promises}
-    return 1 if "broken" in decisions else 4 if "inconclusive" in decisions else 0
+    if "broken" in decisions:
+        return 1
+    return 4 if "inconclusive" in decisions or result.mode == "quick" else 0

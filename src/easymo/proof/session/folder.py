@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class Stopped(Exception):
-    """A signal ended the run; ``number`` says which."""
+    """A signal ended the run; `number` says which."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -28,7 +29,7 @@ class Stopped(Exception):
 
 
 def new_folder(out: Path | None, root: Path) -> Path:
-    """The run's folder, made: ``out``, or one named by the time below ``root``."""
+    """The run's folder, made: `out`, or one named by the time below `root`."""
     folder = out or root / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     try:
         folder.mkdir(parents=True, exist_ok=False)
@@ -44,14 +45,14 @@ def new_folder(out: Path | None, root: Path) -> Path:
 
 
 def write_evidence(result: VerdictFile, folder: Path) -> None:
-    """Write ``verdict.json`` and ``report.html`` beside the raw rounds."""
+    """Write `verdict.json` and `report.html` beside the raw rounds."""
     write_json(folder / "verdict.json", result)
     page = report.render_report(result, read_rounds(folder / "rounds.jsonl"))
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def run_until_stopped(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run ``work``; a first SIGINT or SIGTERM cancels it, later ones wait for the clean-up."""
+    """Run `work`; a first SIGINT or SIGTERM cancels it, later ones wait for the clean-up."""
     received: list[int] = []
 
     async def supervised() -> _T:
@@ -63,8 +64,10 @@ def run_until_stopped(work: Coroutine[Any, Any, _T]) -> _T:
                 task.cancel()
 
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
+        # Signals reach the main thread alone; a program that compares in another one stops it by its own means.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop, number)
         return await task
 
     try:
