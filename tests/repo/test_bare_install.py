@@ -29,7 +29,9 @@ for found in pkgutil.walk_packages(easymo.cache.__path__, "easymo.cache."):
         importlib.import_module(found.name)
 print(sorted({{name.split(".")[1] for name in sys.modules if name.startswith("easymo.")}}))
 """
-FRAMEWORKS = {f"easymo.cache.{name}" for name in ("django", "fastapi", "litestar", "opentelemetry", "prometheus", "pytest")}
+FRAMEWORKS = {
+    f"easymo.cache.{name}" for name in ("django", "fastapi", "litestar", "opentelemetry", "prometheus", "pytest")
+}
 
 
 def test_the_cache_needs_only_its_extra_and_nothing_else_of_ours() -> None:
