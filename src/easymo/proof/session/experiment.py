@@ -20,8 +20,9 @@ from easymo.proof.system import cache_reads
 from easymo.proof.system.acceptance import Acceptance
 from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
 from easymo.proof.system.cache_reads import Reads
-from easymo.proof.system.testbed import Testbed, clone, fill_template, open_testbed, row_counts
-from easymo.proof.system.treatments import apply_files, index_definitions, schema_of, take_back
+from easymo.proof.system.template import clone, fill_template, row_counts
+from easymo.proof.system.testbed import Testbed, open_testbed
+from easymo.proof.system.treatments import index_definitions, schema_of
 from easymo.proof.system.write_cost import UpdateCounters, read_counters
 from easymo.proof.verdict import judge
 from easymo.proof.verdict.file import Applied, BreakEven, HitRate, Mode, Rollback
@@ -47,6 +48,7 @@ class Findings(Struct):
     break_even: BreakEven | None = None
     no_break_even: str = ""
     cache_reads: dict[str, HitRate] = {}
+    notes: list[str] = []
 
 
 class Experiment:
@@ -63,7 +65,7 @@ class Experiment:
 
     async def run(self, progress: StepProgress) -> Findings:
         """Do it all; raises :class:`RunVoid` when it cannot be finished. Nothing is left running either way."""
-        async with open_testbed(list(self._treatments)) as testbed:
+        async with open_testbed(list(self._treatments), self._root) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
                 progress.note(wording.rows(self.findings.rows))
@@ -89,8 +91,9 @@ class Experiment:
     async def _prepare(self, testbed: Testbed) -> None:
         self.findings.versions = await testbed.versions()
         self.findings.statements_counted = testbed.counts_statements
-        log = self._folder / "data.log"
+        log = self._folder / "prepare.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
+        self.findings.notes = testbed.notes
         self.findings.rows = await row_counts(testbed, "template")
         for arm in self._treatments:
             await clone(testbed, arm)
@@ -159,7 +162,7 @@ class Experiment:
         built = []
         try:
             for treatment in arm.treatments.values():
-                built += await apply_files(treatment, self._root, arm.database_url)
+                built += await arm.apply(treatment)
             seconds = time.monotonic() - began
             round_ = await load
         except BaseException:
@@ -229,7 +232,7 @@ class Experiment:
                 began = time.monotonic()
                 await arm.restart(treated=False)
                 for treatment in reversed(list(arm.treatments.values())):
-                    await take_back(treatment, self._root, arm.database_url)
+                    await arm.take_back(treatment)
                 seconds = time.monotonic() - began
                 restored = restored and await schema_of(arm.database_url) == schemas[arm.name]
             self.findings.rollback = Rollback(seconds, restored)

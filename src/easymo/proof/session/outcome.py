@@ -176,7 +176,7 @@ def _attribution(measured: Measurements, arms: list[str]) -> dict[str, dict[str,
 
 
 def _notes(findings: Findings) -> list[str]:
-    notes = []
+    notes = list(findings.notes)
     void = [r for r in findings.measured.rounds if r.load.void]
     if void:
         notes.append(
