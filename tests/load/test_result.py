@@ -36,7 +36,11 @@ def observed(
     late = [late_ms] * len(outcomes) if isinstance(late_ms, (int, float)) else late_ms
     fired = [int((due + wait) * MS) for due, wait in zip(plan.due_ms, late, strict=True)]
     done = [begin + int(ms * MS) for begin, ms in zip(fired, took, strict=True)]
-    return Observations(array("q", fired), array("q", done), array("h", outcomes), cpu_s=0.5)
+    sizes = array("q", [outcome if outcome > 0 else 0 for outcome in outcomes])
+    locations = {place: b"/login?next=/" for place, outcome in enumerate(outcomes) if outcome == 302}
+    return Observations(
+        array("q", fired), array("q", done), array("h", outcomes), array("q", sizes), locations, cpu_s=0.5
+    )
 
 
 def result_of(outcomes: Sequence[int], **times: float | Sequence[float]) -> LoadResult:
@@ -136,7 +140,7 @@ def test_a_result_survives_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(result), type=LoadResult) == result
 
 
-outcome = st.sampled_from([200, 200, 200, 404, 429, 500, TIMEOUT, CONNECT_FAILED])
+outcome = st.sampled_from([200, 200, 200, 302, 404, 429, 500, TIMEOUT, CONNECT_FAILED])
 request = st.tuples(outcome, st.floats(0, 3000), st.floats(0, 20))
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
 from easymo.embedded import Postgres
 from easymo.indexes.sqlfile import read_statements
 from easymo.load import Job, LoadResult, Stage, run_process
+from easymo.load.histogram import Histogram
 
 ROOT = Path(__file__).parents[2]
 SHOP = Path(__file__).parent / "other_system"
@@ -45,9 +45,9 @@ class Recorded(Struct, frozen=True):
 
     def latencies_us(self) -> list[int]:
         """Every latency of the round, ascending, each within 0.1 %."""
-        histogram = HdrHistogram.decode(self.histogram)
-        counts = enumerate(histogram.counts[: histogram.counts_len])
-        return [v for index, n in counts if n for v in [histogram.get_value_from_index(index)] * n]
+        histogram = Histogram()
+        histogram.add(self.histogram)
+        return [latency for value, count in histogram.values() for latency in [value] * count]
 
 
 def read(file: Path = FILE) -> list[Recorded]:

@@ -1,5 +1,6 @@
 """An honest load generator: open model, latency from the intended time, the same seeded schedule again and again."""
 
+from easymo.load.answers import Answers
 from easymo.load.distribution import Distribution
 from easymo.load.errors import LoadError, ScenarioError, TargetError
 from easymo.load.job import Job, run, run_job, run_process, schedule_of
@@ -12,6 +13,7 @@ from easymo.load.schedule import Schedule, Stage, build_schedule, parse_stages
 from easymo.load.target import Target, parse_target, parse_targets
 
 __all__ = [
+    "Answers",
     "Call",
     "Distribution",
     "Glance",

@@ -20,7 +20,8 @@ class Connection(asyncio.Protocol):
     """Carries one request at a time.
 
     `on_outcome(connection, request, outcome)` is called once for each `send` with a status or one of the constants
-    above, unless the connection is closed by us first. `on_closed()` is called once when the connection is gone.
+    above, unless the connection is closed by us first; `body_bytes` (as sent, without chunk sizes) and `location` then
+    describe the answer. `on_closed()` is called once when the connection is gone.
     """
 
     def __init__(
@@ -28,6 +29,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.closed = False
         self.idle_since_ns = 0
+        self.body_bytes = 0
+        self.location = b""
         self._on_outcome = on_outcome
         self._on_closed = on_closed
         self._request = _IDLE
@@ -52,6 +55,8 @@ class Connection(asyncio.Protocol):
         self._request = request
         self._head = payload.startswith(b"HEAD ")
         self._headers_complete = self._sized = False
+        self.body_bytes = 0
+        self.location = b""
         self._transport.write(payload)
 
     def close(self) -> None:
@@ -85,6 +90,11 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
             self._sized = True
+        elif len(name) == 8 and name.lower() == b"location":
+            self.location = value
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
 
     def on_headers_complete(self) -> None:
         if self._parser.get_status_code() < 200:

@@ -1,20 +1,17 @@
 """Distributions of times: an HdrHistogram with the percentiles that people read."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
-_HIGHEST_US = 3_600_000_000
-_SIGNIFICANT_DIGITS = 3
+from easymo.load.histogram import Histogram
 
 
 class Distribution(msgspec.Struct, frozen=True):
     """Times of `count` requests in milliseconds, each figure within 0.1 %.
 
     `histogram` is the HdrHistogram (microseconds, 3 significant digits) in its standard compressed form, so that
-    distributions can be added exactly: percentiles cannot be averaged.
+    distributions can be added exactly: percentiles cannot be averaged. `p90` is None in results of earlier versions.
     """
 
     count: int
@@ -25,54 +22,45 @@ class Distribution(msgspec.Struct, frozen=True):
     max: float
     mean: float
     histogram: str
+    p90: float | None = None
 
 
 def distribution(times_ns: Iterable[int]) -> Distribution | None:
     """The distribution of some times in nanoseconds; None when there are none. Negative times count as 0."""
-    histogram = _empty()
-    for time_us, count in Counter([time_ns // 1000 for time_ns in times_ns]).items():
-        histogram.record_value(min(max(time_us, 0), _HIGHEST_US), count)
-    return _read(histogram)
+    histogram = Histogram()
+    histogram.record(time_ns // 1000 for time_ns in times_ns)
+    return read(histogram)
 
 
 def add(parts: Iterable[Distribution | None]) -> Distribution | None:
     """The distribution of all the requests of `parts` together, as exact as if it had been recorded at once."""
-    histogram = _empty()
+    histogram = Histogram()
     for part in parts:
         if part is not None:
-            histogram.decode_and_add(part.histogram)
-    return _read(histogram)
+            histogram.add(part.histogram)
+    return read(histogram)
 
 
 def at_shares(distribution: Distribution, shares: Iterable[float]) -> list[float]:
     """The times (ms) that these shares (0..1) of the requests did not exceed."""
-    histogram = HdrHistogram.decode(distribution.histogram)
-    return [histogram.get_value_at_percentile(100 * share) / 1000 for share in shares]
+    histogram = Histogram()
+    histogram.add(distribution.histogram)
+    return [value / 1000 for value in histogram.at(shares)]
 
 
-def _empty() -> HdrHistogram:
-    return HdrHistogram(1, _HIGHEST_US, _SIGNIFICANT_DIGITS)
-
-
-def _read(histogram: HdrHistogram) -> Distribution | None:
-    if not histogram.total_count:
+def read(histogram: Histogram) -> Distribution | None:
+    """The distribution of the times (µs) in a histogram; None when there are none."""
+    if not histogram.total:
         return None
-    at = histogram.get_percentile_to_value_dict([50, 95, 99, 99.9, 100])
-    counts = enumerate(histogram.counts[: histogram.counts_len])
-    total_us = sum(count * _middle_us(histogram, index) for index, count in counts if count)
+    p50, p90, p95, p99, p999, longest = (value / 1000 for value in histogram.at((0.5, 0.9, 0.95, 0.99, 0.999, 1)))
     return Distribution(
-        count=histogram.total_count,
-        p50=at[50] / 1000,
-        p95=at[95] / 1000,
-        p99=at[99] / 1000,
-        p999=at[99.9] / 1000,
-        max=at[100] / 1000,
-        mean=total_us / histogram.total_count / 1000,
-        histogram=histogram.encode().decode(),
+        count=histogram.total,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        p999=p999,
+        max=longest,
+        mean=histogram.mean() / 1000,
+        histogram=histogram.encode(),
+        p90=p90,
     )
-
-
-def _middle_us(histogram: HdrHistogram, index: int) -> float:
-    lowest: int = histogram.get_value_from_index(index)
-    highest: int = histogram.get_highest_equivalent_value(lowest)
-    return (lowest + highest) / 2

@@ -5,7 +5,7 @@ import resource
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from easymo.load.connection import NO_CONNECTION, TIMEOUT
 from easymo.load.errors import ScenarioError
@@ -29,12 +29,15 @@ class Observations:
     """What happened to each request of a schedule, by its place there; times in ns since the start of the run.
 
     `fired_ns` is when the generator acted on the request: wrote it to an open connection, or began to open one.
-    `outcomes` holds HTTP statuses or the constants of `easymo.load.connection`. `cpu_s` is what the process used.
+    `outcomes` holds HTTP statuses or the constants of `easymo.load.connection`; `body_bytes` is the size of each body,
+    `locations` says where those that are redirects lead. `cpu_s` is what the process used.
     """
 
     fired_ns: "array[int]"
     done_ns: "array[int]"
     outcomes: "array[int]"
+    body_bytes: "array[int]"
+    locations: dict[int, bytes] = field(default_factory=dict)
     cpu_s: float = 0.0
 
 
@@ -66,6 +69,7 @@ class Generator:
             fired_ns=array("q", bytes(8 * count)),
             done_ns=array("q", bytes(8 * count)),
             outcomes=array("h", bytes(2 * count)),
+            body_bytes=array("q", bytes(8 * count)),
         )
         self._schedule = schedule
         self._timeout_ms = round(timeout_s * 1000)
@@ -142,9 +146,13 @@ class Generator:
             events.append(due_ms[self._oldest] + self._timeout_ms)
         return min(events)
 
-    def _finished(self, request: int, outcome: int, now_ns: int) -> None:
-        self._observed.outcomes[request] = outcome
-        self._observed.done_ns[request] = now_ns - self._start_ns
+    def _finished(self, request: int, outcome: int, now_ns: int, body_bytes: int = 0, location: bytes = b"") -> None:
+        observed = self._observed
+        observed.outcomes[request] = outcome
+        observed.done_ns[request] = now_ns - self._start_ns
+        observed.body_bytes[request] = body_bytes
+        if location:
+            observed.locations[request] = location
         self._left -= 1
         if not self._left and not self._all_done.done():
             self._all_done.set_result(None)

@@ -19,9 +19,13 @@ _OPENED_AT_ONCE = 32  # more would overflow the accept queue of a small server a
 
 
 class ConnectionPool:
-    """At most `limit` connections to `target`. `on_outcome(request, outcome, now_ns)` is called once per `send`."""
+    """At most `limit` connections to `target`.
 
-    def __init__(self, target: Target, limit: int, on_outcome: Callable[[int, int, int], None]) -> None:
+    `on_outcome(request, outcome, now_ns, body_bytes, location)` is called once per `send`; the last two are 0 and empty
+    where nothing was answered.
+    """
+
+    def __init__(self, target: Target, limit: int, on_outcome: Callable[[int, int, int, int, bytes], None]) -> None:
         self._target = target
         self._address = (target.host, target.port)
         self._tls = ssl.create_default_context() if target.tls else None
@@ -106,7 +110,7 @@ class ConnectionPool:
             connection = await self._connect()
         except OSError:
             del self._connecting[request]
-            self._on_outcome(request, CONNECT_FAILED, time.monotonic_ns())
+            self._on_outcome(request, CONNECT_FAILED, time.monotonic_ns(), 0, b"")
             return
         del self._connecting[request]
         self._carriers[request] = connection
@@ -118,7 +122,7 @@ class ConnectionPool:
         if not connection.closed:
             connection.idle_since_ns = now_ns
             self._idle.append(connection)
-        self._on_outcome(request, outcome, now_ns)
+        self._on_outcome(request, outcome, now_ns, connection.body_bytes, connection.location)
 
     def _unreachable(self, reason: str) -> str:
         return (

@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 import msgspec
 
+from easymo.load.answers import Answers, add_answers, answers
 from easymo.load.connection import CONNECT_FAILED, CONNECTION_LOST, MALFORMED, NO_CONNECTION, TIMEOUT
 from easymo.load.distribution import Distribution, add, distribution
 from easymo.load.generator import Observations
@@ -46,8 +47,8 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `rate_rps` is requests started per second, `goodput_rps` those that were answered without error.
     `repeat_read_ratio` is the share of GETs whose path had been requested before in the run. `timeline` has one tally
-    per second of the counted stretch. `cpu_s` is what the generator used for the whole run, warm-up too; `priority` is
-    the scheduling it had (`fifo`, `nice`, `normal`).
+    per second of the counted stretch. `answers` holds what was answered, by request name. `cpu_s` is what the generator
+    used for the whole run, warm-up too; `priority` is the scheduling it had (`fifo`, `nice`, `normal`).
 
     `void` says why the numbers must not be used, or is None: the generator's lateness P99 must not exceed 5 ms or 10 %
     of the latency P95, whichever is more.
@@ -74,6 +75,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     repeat_read_ratio: float = 0.0
     cpu_s: float
     priority: str
+    answers: dict[str, Answers] = {}
 
 
 class Ledger:
@@ -119,6 +121,17 @@ class Ledger:
             latency_ms=distribution(self.latency_ns(place) for place in self.timed(places)),
         )
 
+    def answers(self, places: Sequence[int]) -> Answers:
+        observed = self._observed
+        replies = [place for place in places if observed.outcomes[place] > 0]
+        redirects = {p: observed.locations[p] for p in replies if _redirects(observed, p)}
+        return answers(
+            statuses=[observed.outcomes[place] for place in replies],
+            redirects=redirects.values(),
+            pages=[observed.body_bytes[p] for p in replies if p not in redirects and self.error(p) is None],
+            body_bytes=sum(observed.body_bytes[place] for place in replies),
+        )
+
     def _request(self, place: int) -> Request:
         return self._schedule.requests[self._schedule.kinds[place]]
 
@@ -134,7 +147,7 @@ def summarise(schedule: Schedule, observed: Observations, priority: str = "norma
         by_name[schedule.requests[schedule.kinds[place]].name].append(place)
         by_second[(schedule.due_ms[place] - warm_up_ms) // 1000].append(place)
     reads = Counter(schedule.reads[place] for place in counted)
-    answers = [observed.outcomes[place] for place in counted if observed.outcomes[place] > 0]
+    replied = [observed.outcomes[place] for place in counted if observed.outcomes[place] > 0]
     result = LoadResult(
         seed=schedule.seed,
         salt=schedule.salt,
@@ -142,7 +155,7 @@ def summarise(schedule: Schedule, observed: Observations, priority: str = "norma
         requests=len(counted),
         sent=len(schedule.due_ms),
         errors=_sorted(Counter(error for place in counted if (error := ledger.error(place)))),
-        statuses=_sorted(Counter("429" if status == 429 else f"{status // 100}xx" for status in answers)),
+        statuses=_sorted(Counter("429" if status == 429 else f"{status // 100}xx" for status in replied)),
         latency_ms=distribution(ledger.latency_ns(place) for place in ledger.timed(counted)),
         service_ms=distribution(ledger.service_ns(place) for place in ledger.timed(counted)),
         lateness_ms=distribution(ledger.lateness_ns(place) for place in counted),
@@ -152,6 +165,7 @@ def summarise(schedule: Schedule, observed: Observations, priority: str = "norma
         repeated_reads=reads[REPEATED_READ],
         cpu_s=observed.cpu_s,
         priority=priority,
+        answers={name: ledger.answers(by_name[name]) for name in sorted(by_name)},
     )
     return _with_ratios(result)
 
@@ -183,8 +197,16 @@ def merge(results: Sequence[LoadResult]) -> LoadResult:
         repeated_reads=sum(result.repeated_reads for result in results),
         cpu_s=sum(result.cpu_s for result in results),
         priority="+".join(sorted({result.priority for result in results})),
+        answers={
+            name: add_answers([result.answers[name] for result in results if name in result.answers])
+            for name in sorted({name for result in results for name in result.answers})
+        },
     )
     return _with_ratios(merged)
+
+
+def _redirects(observed: Observations, place: int) -> bool:
+    return place in observed.locations and 300 <= observed.outcomes[place] < 400
 
 
 def _with_ratios(result: LoadResult) -> LoadResult:
