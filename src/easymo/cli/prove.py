@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from easymo.cli.output import fail, shown, write_text
 
 if TYPE_CHECKING:  # the judge needs the extra `proof`: other commands must start without it
+    from easymo.proof.session.check import Checked
     from easymo.proof.verdict.file import Mode, VerdictFile
 
 AcceptanceOption = Annotated[
@@ -47,6 +49,13 @@ def prove(
         float | None,
         typer.Option("--round", metavar="SECONDS", min=0.5, help="Of deployments: length of a round (default 4)."),
     ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="REVISION", help="Compare this folder as it stands with another revision of it.")
+    ] = "",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Start everything, send each request once, print the answers, and stop (20 s)."),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
     ] = False,
@@ -72,28 +81,47 @@ def prove(
 
     Example: easymo prove --scale note --out runs/friday
 
+    Example: easymo prove --base main --gate
+
     Example: easymo prove --before http://blue:8000 --after http://green:8000 --scenario load.py --rate 100
 
-    Exit codes: 0 a valid run, whatever it found; 2 usage or acceptance.toml; 3 void or could not be finished.
+    Exit codes: 0 a valid run, whatever it found; 2 usage or acceptance.toml; 3 void or could not be finished. With
+    --gate: 1 a broken promise, 4 an inconclusive one. With --check: 1 a request that fails.
     """
     from easymo.proof.errors import ProofError
-    from easymo.proof.prove import gate_exit_code, summary_line
+    from easymo.proof.prove import check as run_check
+    from easymo.proof.prove import gate_exit_code
     from easymo.proof.prove import prove as run_proof
-    from easymo.proof.report.table import markdown_summary, terminal_table
     from easymo.proof.session.folder import Stopped
 
     if quick and full:
         fail("A run is quick or full: give one of --quick and --full.", 2)
     mode: Mode = "quick" if quick else "full" if full else "default"
+    if check or base:
+        clash = [before, after, scenario, rate, round_s]
+        if any(clash) or (check and (quick or full or gate)):
+            fail("--check and --base start the system of acceptance.toml: give no option of a comparison or run.", 2)
     try:
+        if check:
+            _print_check(run_check(acceptance or DEFAULT, scale=scale, base=base), as_json)
+            return
         if before or after or scenario or rate or round_s:
             result, folder = _compare(before, after, acceptance, scenario, rate, round_s, scale, out, mode)
         else:
-            result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale)
+            result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale, base=base)
     except ProofError as error:
         fail(str(error), error.exit_code)
     except Stopped as stop:
         fail(str(stop), 128 + stop.number)
+    _print_result(result, folder, summary, as_json)
+    if gate:
+        raise typer.Exit(gate_exit_code(result))
+
+
+def _print_result(result: "VerdictFile", folder: Path, summary: Path | None, as_json: bool) -> None:
+    from easymo.proof.prove import summary_line
+    from easymo.proof.report.table import markdown_summary, terminal_table
+
     if summary is not None:
         write_text(summary, markdown_summary(result))
     if as_json:
@@ -109,8 +137,33 @@ def prove(
         )
     if not result.valid:
         fail("The schema was not restored by the rollback, so the run is void.", 3)
-    if gate:
-        raise typer.Exit(gate_exit_code(result))
+
+
+def _print_check(checked: "Checked", as_json: bool) -> None:
+    import msgspec
+
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(checked) + b"\n")
+    else:
+        table = Table("request", "arm", "status", "bytes", "ms", title=f"{checked.system}: each request once")
+        for answer in checked.answers:
+            status = ", ".join(map(str, answer.statuses)) or answer.problem
+            ms = "–" if answer.ms is None else f"{answer.ms:.1f}"
+            table.add_row(answer.request, answer.arm, status, f"{answer.body_bytes:,}", ms)
+        console = Console()
+        console.print(table)
+        rows = ", ".join(f"{name} {count:,}" for name, count in list(checked.rows.items())[:8])
+        console.print(f"Rows: {rows or 'none'}.", highlight=False, soft_wrap=True)
+        for note in checked.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+        if 0 in checked.statements.values():
+            typer.echo(
+                "No statement reached the arm's database: the system may use another one. Give it {database_url} or its"
+                " parts by the environment that it reads (docs/reference/acceptance.md).",
+                err=True,
+            )
+    if checked.problems:
+        fail("\n".join(checked.problems), 1)
 
 
 def _compare(

@@ -17,6 +17,7 @@ from easymo.proof.verdict import judge
 from easymo.proof.verdict.file import SCHEMA, ArmResult, Cold, Mode, Scale, TriedRate, VerdictFile
 from easymo.proof.verdict.index_check import IndexCheck, read_index_check
 from easymo.proof.verdict.measurement import ArmCapacity, Measurements, Round
+from easymo.proof.verdict.no_worse import few_errors, latencies_no_longer
 from easymo.proof.verdict.promises import Promise
 from easymo.proof.verdict.simulated import Simulated, simulate_arms
 
@@ -29,7 +30,8 @@ def conclude(
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
     measured.once = _once(findings)
-    promises = judge.judge(acceptance.promises, measured, BASELINE, TREATED, lengths.confidence)
+    wanted = wanted_of(acceptance, measured)
+    promises = judge.judge(wanted, measured, BASELINE, TREATED, lengths.confidence)
     simulated, index_check, missing = _beside(measured, acceptance.report, root)
     return VerdictFile(
         schema=SCHEMA,
@@ -51,11 +53,16 @@ def conclude(
         seconds=seconds,
         break_even=findings.break_even,
         write_cost=write_cost(measured, findings.counters, acceptance.load.writes),
-        cold=_cold(measured, acceptance.promises, lengths),
+        cold=_cold(measured, wanted, lengths),
         cache_reads=findings.cache_reads,
         simulated=simulated,
         index_check=index_check,
     )
+
+
+def wanted_of(acceptance: Acceptance, measured: Measurements) -> list[Promise]:
+    """What was promised; where nothing was, that nothing gets worse."""
+    return acceptance.promises or [*latencies_no_longer(measured.rounds), *few_errors()]
 
 
 def _once(findings: Findings) -> dict[str, float]:

@@ -102,7 +102,7 @@ class Player:
         )
         job = Job(
             scenario=self._acceptance.load.scenario,
-            urls=_with_default(arm.system.targets()),
+            urls=with_default(arm.system.targets()),
             stages=[Stage(rate_rps, seconds)],
             seed=seed,
             salt=f"{self._salt}{self._played}",
@@ -124,6 +124,6 @@ class Player:
         return round_
 
 
-def _with_default(targets: dict[str, str]) -> dict[str, str]:
-    """A system of one process is also the default target, so that its scenario needs no names."""
+def with_default(targets: dict[str, str]) -> dict[str, str]:
+    """The targets; a system of one process is also the default one, for a scenario without names."""
     return {"": next(iter(targets.values())), **targets} if len(targets) == 1 else targets

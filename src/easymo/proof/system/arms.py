@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from easymo.proof.system.acceptance import Acceptance, Treatment, commands_of
-from easymo.proof.system.checkouts import import_path
+from easymo.proof.system.checkouts import WORKING_FOLDER, import_path
 from easymo.proof.system.commands import run_commands
 from easymo.proof.system.processes import RESTART_WITHIN_S, RunningSystem
 from easymo.proof.system.sampling import ProcessTree
@@ -43,6 +45,18 @@ def base_environment_of(acceptance: Acceptance, testbed: Testbed, name: str, fol
     if len(set(testbed.folders.values())) > 1 or acceptance.system.checkout:
         environment["PYTHONPATH"] = import_path(folder, os.environ.get("PYTHONPATH", ""))
     return environment | acceptance.system.environment
+
+
+def against(acceptance: Acceptance, revision: str) -> Acceptance:
+    """The comparison of `revision` (without treatments) with the folder of the file as it stands, nothing promised."""
+    return replace(
+        acceptance,
+        system=replace(acceptance.system, checkout=revision),
+        treatments={"this folder": Treatment(checkout=WORKING_FOLDER)},
+        promises=[],
+        stress=replace(acceptance.stress, rates=[]),
+        break_even=None,
+    )
 
 
 class Arm:

@@ -13,13 +13,16 @@ ERRORS_AT_MOST = 0.01
 def latencies_no_longer(rounds: Sequence[Round]) -> list[Promise]:
     """P50, P95 and P99 of all requests no longer than before, and P50 of each kind when the scenario has several.
 
-    A kind of which a round of the comparison has too few requests for a P50 is left out: it could only be inconclusive.
+    What a round of the comparison has too few requests for is left out, as it could only be inconclusive; the P50 of
+    all requests stays.
     """
+    compared = [round_ for round_ in rounds if round_.phase == "compare"]
+    least = min((round_.load.requests for round_ in compared), default=0)
     promises = [
         _no_more(f"latency_{percentile}", f"{percentile.upper()} no longer than before")
         for percentile in ("p50", "p95", "p99")
+        if percentile == "p50" or least >= MINIMUM_REQUESTS[percentile]
     ]
-    compared = [round_ for round_ in rounds if round_.phase == "compare"]
     names = dict.fromkeys(name for round_ in compared for name in round_.load.per_request)
     if len(names) > 1:
         promises += [
