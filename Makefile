@@ -81,38 +81,38 @@ bench-ingest: install ## webhook ingest with and without group commit (evidence/
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
 
 demo-judge: install ## the judge on trial: 200 trials drawn from recorded rounds (evidence/judge/); SEED=N for others
-	$(BIN)/python -m tests.proof.trial --out evidence/judge/trial.md $(if $(filter file,$(origin SEED)),,--seed $(SEED))
+	$(BIN)/python -m drills.proof.trial --out evidence/judge/trial.md $(if $(filter file,$(origin SEED)),,--seed $(SEED))
 
 judge-rounds: install ## record the rounds of demo-judge again, on an idle machine (12 minutes)
-	$(BIN)/python -m tests.proof.recorded_rounds
+	$(BIN)/python -m drills.proof.recorded_rounds
 
 SEED ?= 1
 campaigns: install ## kill -9 at random moments, full form: index builds, renders, webhooks; SEED=N
-	$(BIN)/python -m tests.indexes.campaign --kills 50 --seed $(SEED) --out evidence/indexes
-	$(BIN)/python -m tests.indexes.writers --out evidence/indexes
-	$(BIN)/python -m tests.video_orchestrator.campaign --kills 30 --seed $(SEED)
-	$(BIN)/python -m tests.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
+	$(BIN)/python -m drills.indexes.campaign --kills 50 --seed $(SEED) --out evidence/indexes
+	$(BIN)/python -m drills.indexes.writers --out evidence/indexes
+	$(BIN)/python -m drills.video_orchestrator.campaign --kills 30 --seed $(SEED)
+	$(BIN)/python -m drills.whatsapp_webhook.campaign --kills 100 --seed $(SEED)
 
 POSTGRES_VERSIONS = build/postgres
 test-postgres: install ## the index engine on PostgreSQL 14 to 18 (evidence/indexes/versions.md); wants npm, 10 minutes
 	mkdir -p $(POSTGRES_VERSIONS)
-	cp tests/indexes/postgres_versions/*.json $(POSTGRES_VERSIONS)
+	cp drills/indexes/postgres_versions/*.json $(POSTGRES_VERSIONS)
 	npm ci --prefix $(POSTGRES_VERSIONS) --ignore-scripts --no-audit --no-fund --silent
-	$(BIN)/python -m tests.indexes.versions $(POSTGRES_VERSIONS)/node_modules --out evidence/indexes
+	$(BIN)/python -m drills.indexes.versions $(POSTGRES_VERSIONS)/node_modules --out evidence/indexes
 
 rolling: install ## every process of every service restarted behind haproxy at 200 requests/s: none may fail
-	$(BIN)/python -m tests.drills.rolling --rate 200 --out evidence/operations
+	$(BIN)/python -m drills.rolling --rate 200 --out evidence/operations
 
 drill: install ## the rollback on the embedded platform under load, timed (evidence/operations/drill.md)
-	$(BIN)/python -m tests.drills.rollback --out evidence/operations
+	$(BIN)/python -m drills.rollback --out evidence/operations
 
 chaos: install ## faults of servers and services under load, each with what must hold; SEED=N
-	$(BIN)/python -m tests.drills.chaos --seed $(SEED) --out evidence/operations
-	$(BIN)/python -m tests.drills.documents
+	$(BIN)/python -m drills.chaos --seed $(SEED) --out evidence/operations
+	$(BIN)/python -m drills.documents
 
 SECONDS ?= 900
 soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
-	$(BIN)/python -m tests.drills.soak --seconds $(SECONDS) --out evidence/operations
+	$(BIN)/python -m drills.soak --seconds $(SECONDS) --out evidence/operations
 
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)

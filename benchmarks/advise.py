@@ -21,12 +21,12 @@ from statistics import median
 from typing import Any
 
 import asyncpg
-from tests.indexes.servers import postgres_15
 
 from benchmarks.advise_peers import Peer, dexter, index_advisor, postgres_mcp
 from easymo.indexes.advise import advise
 from easymo.indexes.explain import timing
 from easymo.indexes.hotqueries import HotQuery, read_hot_queries
+from tests.indexes.servers import postgres_15
 
 WORKLOADS = Path(__file__).parent / "workloads"
 ABOUT = """The weighted time of all queries of a workload (calls a minute times P50), the size of the indexes advised,

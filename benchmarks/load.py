@@ -24,9 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.load import freezing_server
-
 from benchmarks.load_tools import Tool, accuracy_tools, cost_tools, versions
+from tests.load import freezing_server
 
 TARGET_RPS = 16_000
 P99_WITHIN, CPU_US_AT_MOST = 0.05, 25.0

@@ -4,11 +4,11 @@ import importlib
 import sys
 
 _COMMANDS = {
-    "up": ("easymo_platform.operations.up", "the whole platform on servers of its own, until Ctrl-C"),
-    "status": ("easymo_platform.operations.status", "how every service does, and what is wrong"),
+    "up": ("easymo_platform.operations.local.up", "the whole platform on servers of its own, until Ctrl-C"),
+    "status": ("easymo_platform.operations.status.command", "how every service does, and what is wrong"),
     "serve": ("easymo_platform.operations.serve", "one service"),
-    "restart": ("easymo_platform.operations.rolling_control", "replace the services of a running `up`, one by one"),
-    "rollback": ("easymo_platform.operations.rollback", "take the performance changes back, dry run first"),
+    "restart": ("easymo_platform.operations.local.control", "replace the services of a running `up`, one by one"),
+    "rollback": ("easymo_platform.operations.rollback.command", "take the performance changes back, dry run first"),
     "flush-cache": ("easymo_platform.operations.flush", "drop what the platform has cached"),
     "token": ("easymo_platform.operations.token", "a service token, to try an endpoint with"),
     "whatsapp": ("easymo_platform.operations.whatsapp", "the message queue, dead letters, replay of a webhook"),

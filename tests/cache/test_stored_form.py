@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from easymo.cache import CacheService, Strategy
-from easymo.cache.envelope import Foreign, Lease, Stored, pack, unpack
+from easymo.cache.stored_form import Foreign, Lease, Stored, pack, unpack
 from tests.cache.conftest import Loader, Open, eventually
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -1,15 +1,15 @@
-"""Two of the faults of ``python -m tests.drills.chaos``, and what its verdicts mean."""
+"""Two of the faults of ``python -m drills.chaos``, and what its verdicts mean."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from drills import documents
+from drills.chaos import RECOVERY_S, Drill, drill, judge, world
+from drills.clients import MESSAGE, READ, Answered
+from drills.faults import FAULTS
 from easymo_platform.sample_data import keys
-from tests.drills import documents
-from tests.drills.chaos import RECOVERY_S, Drill, drill, judge, world
-from tests.drills.clients import MESSAGE, READ, Answered
-from tests.drills.faults import FAULTS
 
 SCALE = "0.05"
 BY_NAME = {fault.name: fault for fault in FAULTS}

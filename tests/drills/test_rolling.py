@@ -1,13 +1,13 @@
-"""The short form of ``python -m tests.drills.rolling``."""
+"""The short form of ``python -m drills.rolling``."""
 
 import pytest
 
+from drills.proxy import haproxy
+from drills.rolling import restart_under_load
+from drills.traffic import VOICE_BRIDGE
 from easymo.embedded import Valkey
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.sample_data.load import load
-from tests.drills.proxy import haproxy
-from tests.drills.rolling import restart_under_load
-from tests.drills.traffic import VOICE_BRIDGE
 
 SCALE = "0.02"
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.drills.trend import trend
+from drills.trend import trend
 
 
 def series(per_hour: float, noise: float, level: float = 100.0) -> list[tuple[float, float]]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from drills.indexes.fourteen import INDEXES, PAGE, fill, tables
 from easymo.indexes import read_declared
-from tests.indexes.fourteen import INDEXES, PAGE, fill, tables
 
 EVIDENCE = Path(__file__).parents[2] / "evidence" / "indexes"
 

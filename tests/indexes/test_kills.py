@@ -11,9 +11,9 @@ from easymo.embedded import Postgres
 
 @pytest.mark.slow
 def test_killed_applies_are_finished_or_taken_back(postgres: Postgres) -> None:
-    """The full form: `python -m tests.indexes.campaign --kills 50 --seed N --out evidence/indexes`."""
+    """The full form: `python -m drills.indexes.campaign --kills 50 --seed N --out evidence/indexes`."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.indexes.campaign", "--kills", "30", "--seed", "4"],
+        [sys.executable, "-m", "drills.indexes.campaign", "--kills", "30", "--seed", "4"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

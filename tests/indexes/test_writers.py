@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from drills.indexes.writers import CONNECTIONS, INDEXES, TABLES, measure, writing
 from easymo.indexes import Declared, Progress, apply, read_declared
 from easymo.indexes.session import LOCK_TIMEOUT
-from tests.indexes.writers import CONNECTIONS, INDEXES, TABLES, measure, writing
 
 ROWS = 20_000
 NOISE_MS = 1500  # of a busy machine; a write that queued for the whole of what it should not would wait longer still

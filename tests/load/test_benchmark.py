@@ -1,6 +1,7 @@
 """The theory that the load benchmark compares with, and what it reads from the other tools."""
 
 import pytest
+
 from benchmarks import load, load_tools
 
 MS = 1_000_000

@@ -50,7 +50,7 @@ def problem(command: str) -> str:
 
 def test_every_alert_has_its_page_and_every_page_is_led_to() -> None:
     led_to = {rule["annotations"]["runbook_url"] for rule in read_rules() if "alert" in rule}
-    status = (ROOT / "src/easymo_platform/operations/status_problems.py").read_text(encoding="utf-8")
+    status = (ROOT / "src/easymo_platform/operations/status/problems.py").read_text(encoding="utf-8")
     led_to |= {f"docs/runbooks/{slug}.md" for slug in re.findall(r'_page\("([a-z-]+)"\)', status)}
     assert led_to == {str(page.relative_to(ROOT)) for page in PAGES}
 

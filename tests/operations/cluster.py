@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from easymo_platform.operations.rollback_cluster import AUTOSCALERS
+from easymo_platform.operations.rollback.cluster import AUTOSCALERS
 from easymo_platform.operations.serve import SERVICES
 
 _PROGRAM = """\
@@ -27,11 +27,23 @@ if line.startswith(cluster["fail_on"] or "\\0") and not after:
     file.write_text(json.dumps(cluster))
     sys.exit("error: the connection to the server was lost")
 if line.startswith("rollout undo"):
-    deployment["revision"] += 1
+    deployment["generation"] += 1
     deployment["image"], deployment["before"] = deployment["before"], deployment["image"]
+    if not cluster["lags"]:
+        deployment["revision"] += 1
+        deployment["observed"] = deployment["generation"]
+elif line.startswith("rollout status") and cluster["lags"]:
+    file.write_text(json.dumps(cluster))
+    sys.exit("error: timed out waiting for the condition")
+elif line.startswith("annotate"):
+    deployment["note"] = arguments[2].partition("=")[2]
 elif line.startswith("get"):
-    metadata = {{"annotations": {{"deployment.kubernetes.io/revision": str(deployment["revision"])}}}}
-    print(json.dumps({{"metadata": metadata, "spec": {{"replicas": deployment["replicas"]}}}}))
+    annotations = {{"deployment.kubernetes.io/revision": str(deployment["revision"])}}
+    if deployment["note"]:
+        annotations["easymo.dev/rolled-back"] = deployment["note"]
+    metadata = {{"annotations": annotations, "generation": deployment["generation"]}}
+    status = {{"observedGeneration": deployment["observed"]}}
+    print(json.dumps({{"metadata": metadata, "spec": {{"replicas": deployment["replicas"]}}, "status": status}}))
 elif line.startswith("delete hpa"):
     cluster["autoscalers"] = [name for name in cluster["autoscalers"] if name not in arguments]
 elif line.startswith("set env"):
@@ -52,10 +64,12 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "cluster.json"
         deployments = {
-            name: {"revision": 7, "image": "new", "before": "old", "replicas": 4, "redis": "REDIS_ENABLED=true"}
+            name: {"image": "new", "before": "old", "replicas": 4, "redis": "REDIS_ENABLED=true", "note": ""}
+            | {"revision": 7, "generation": 12, "observed": 12}
             for name in SERVICES
         }
-        self._write({"deployments": deployments, "autoscalers": list(AUTOSCALERS), "log": [], "fail_on": ""})
+        state = {"deployments": deployments, "autoscalers": list(AUTOSCALERS), "log": [], "fail_on": "", "lags": False}
+        self._write(state)
         program = folder / "kubectl"
         program.write_text(_PROGRAM.format(python=sys.executable, file=str(self._file)))
         program.chmod(0o755)
@@ -64,6 +78,18 @@ class Cluster:
     def fail(self, command: str, *, after: bool) -> None:
         """The next command that begins so fails, before or after it took effect."""
         self._write({**self.state, "fail_on": command, "fail_after": after})
+
+    def release(self, name: str, image: str) -> None:
+        """A new version of one service is deployed."""
+        state = self.state
+        deployment = state["deployments"][name]
+        deployment |= {"image": image, "before": deployment["image"], "revision": deployment["revision"] + 1}
+        deployment |= {"generation": deployment["generation"] + 1, "observed": deployment["generation"] + 1}
+        self._write(state)
+
+    def lag(self) -> None:
+        """From now on nothing that is asked is carried out before the commands that ask for it end."""
+        self._write({**self.state, "lags": True})
 
     @property
     def state(self) -> dict[str, Any]:

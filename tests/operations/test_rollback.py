@@ -15,12 +15,11 @@ from redis import Redis
 from easymo.cache import Strategy
 from easymo.embedded import Valkey
 from easymo_platform.operations.flush import patterns
+from easymo_platform.operations.local.control import CONTROL
 from easymo_platform.operations.migrate import migrate
-from easymo_platform.operations.rollback import parser
-from easymo_platform.operations.rollback_cluster import AUTOSCALERS
-from easymo_platform.operations.rollback_journal import RollbackJournal
-from easymo_platform.operations.rollback_plan import STEPS
-from easymo_platform.operations.rolling_control import CONTROL
+from easymo_platform.operations.rollback.cluster import AUTOSCALERS
+from easymo_platform.operations.rollback.command import parser
+from easymo_platform.operations.rollback.plan import STEPS
 from easymo_platform.operations.serve import SERVICES
 from tests.operations.cluster import Cluster
 from tests.operations.test_rolling import platform, run, services_of
@@ -47,7 +46,6 @@ def test_rollback_on_one_machine_restarts_drops_the_cache_and_the_indexes_and_mi
     database_url: str, valkey: Valkey, tmp_path: Path
 ) -> None:
     redis = Redis.from_url(valkey.url)
-    journal = ("--journal", str(tmp_path / "journal"))
     with platform(tmp_path, DATABASE_URL=database_url, REDIS_URL=valkey.url) as (process, handed_over):
         url = handed_over["VOICE_BRIDGE_URL"]
         assert httpx.get(f"{url}/analytics/live-calls", timeout=60).status_code == 200
@@ -55,7 +53,7 @@ def test_rollback_on_one_machine_restarts_drops_the_cache_and_the_indexes_and_mi
         redis.set("easymo:limit:voice-bridge:abc", 1)
         before = services_of(process)
 
-        code, output, _ = run("rollback", *journal, **handed_over)
+        code, output, _ = run("rollback", **handed_over)
         assert (code, "Nothing was done" in output) == (0, True)
         assert [line.split()[0] for line in output.splitlines() if ": planned" in line] == [
             "application", "autoscaler", "cache", "cache", "indexes", "indexes",
@@ -66,7 +64,7 @@ def test_rollback_on_one_machine_restarts_drops_the_cache_and_the_indexes_and_mi
         assert redis.keys("easymo:live-calls:*") != []
         assert built_indexes(database_url) == 14
 
-        code, output, errors = run("rollback", "--yes", "--json", *journal, **handed_over)
+        code, output, errors = run("rollback", "--yes", "--json", **handed_over)
         assert code == 0, errors
         report = json.loads(output)
         assert (report["target"], report["done"]) == ("local", True)
@@ -83,29 +81,28 @@ def test_rollback_on_one_machine_restarts_drops_the_cache_and_the_indexes_and_mi
     redis.close()
 
 
-def rollback(cluster: Cluster, folder: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, Any], str]:
+def rollback(cluster: Cluster, *arguments: str, **environ: str) -> tuple[int, dict[str, Any], str]:
     """One run on the cluster: exit code, JSON, errors."""
     environ = {"PATH": cluster.path, CONTROL: "", **environ}
-    place = ("--on", "cluster", "--journal", str(folder / "journal"), "--json")
+    place = ("--on", "cluster", "--json")
     code, output, errors = run("rollback", *arguments, *place, **environ)
     return code, json.loads(output) if output else {}, errors
 
 
 def test_dry_run_on_a_cluster_only_asks(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
-    code, report, _ = rollback(cluster, tmp_path, "application")
+    code, report, _ = rollback(cluster, "application")
     commands = [command for outcome in report["outcomes"] for command in outcome["commands"]]
     assert (code, report["dry_run"], report["done"]) == (0, True, False)
     assert commands[0] == "kubectl rollout undo deployment/voice-bridge -n production --context test"
     assert report["outcomes"][0]["said"] == "revision 7 runs now; the one before it comes back"
     assert cluster.state["log"] == ["config current-context"]
-    assert not (tmp_path / "journal").exists()
 
 
 def test_every_step_on_a_cluster_reaches_every_service(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     for step in ("application", "autoscaler", "cache"):
-        code, report, errors = rollback(cluster, tmp_path, step, "--yes")
+        code, report, errors = rollback(cluster, step, "--yes")
         assert (code, report.get("done")) == (0, True), errors
     state = cluster.state
     assert {deployment["image"] for deployment in state["deployments"].values()} == {"old"}
@@ -117,7 +114,7 @@ def test_every_step_on_a_cluster_reaches_every_service(tmp_path: Path) -> None:
 
 def test_autoscalers_of_before_are_applied_when_they_are_given(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
-    code, _, _ = rollback(cluster, tmp_path, "autoscaler", "--yes", "--manifests", "before.yaml")
+    code, _, _ = rollback(cluster, "autoscaler", "--yes", "--manifests", "before.yaml")
     assert (code, cluster.state["log"][-1]) == (0, "apply -f before.yaml")
     assert cluster.state["autoscalers"] == list(AUTOSCALERS)
 
@@ -128,27 +125,47 @@ def test_rollback_that_broke_off_goes_on_and_undoes_nothing_twice(tmp_path: Path
     cluster = Cluster(tmp_path)
     third = list(SERVICES)[2]
     cluster.fail(f"rollout undo deployment/{third}", after=after)
-    code, report, _ = rollback(cluster, tmp_path, "application", "--yes")
+    code, report, _ = rollback(cluster, "application", "--yes")
     states = [outcome["state"] for outcome in report["outcomes"]]
     assert (code, states[:4]) == (1, ["done", "done", "failed", "not reached"])
     assert "the connection to the server was lost" in report["failed"]
 
-    code, report, errors = rollback(cluster, tmp_path, "application", "--yes")
-    states = [outcome["state"] for outcome in report["outcomes"]]
-    assert (code, states[:4]) == (0, ["done before", "done before", "done", "done"]), errors
+    code, report, errors = rollback(cluster, "application", "--yes")
+    assert (code, {outcome["state"] for outcome in report["outcomes"]}) == (0, {"done"}), errors
+    assert report["outcomes"][0]["said"] == "undone already: revision 8 runs"
     deployments = cluster.state["deployments"].values()
     assert [(deployment["image"], deployment["revision"]) for deployment in deployments] == [("old", 8)] * len(SERVICES)
 
 
-def test_rollback_that_is_finished_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_finished_rollback_that_runs_again_brings_no_bad_revision_back(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     for _ in range(2):
-        _, report, _ = rollback(cluster, tmp_path, "autoscaler", "--yes")
-        assert {outcome["state"] for outcome in report["outcomes"]} == {"done"}
+        assert rollback(cluster, "application", "--yes")[0] == 0
+    assert {deployment["image"] for deployment in cluster.state["deployments"].values()} == {"old"}
+
+
+def test_release_after_a_rollback_can_be_rolled_back_too(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    rollback(cluster, "application", "--yes")
+    cluster.release("voice-bridge", "newer")
+    rollback(cluster, "application", "--yes")
+    deployment = cluster.state["deployments"]["voice-bridge"]
+    assert (deployment["image"], deployment["revision"]) == ("old", 10)
+
+
+def test_undo_that_the_cluster_has_not_carried_out_yet_is_not_repeated(tmp_path: Path) -> None:
+    """The revision of a Deployment changes some moments after the undo; until then it looks like the bad one."""
+    cluster = Cluster(tmp_path)
+    cluster.lag()
+    for _ in range(2):
+        rollback(cluster, "application", "--yes")
+    assert [line for line in cluster.state["log"] if line.startswith("rollout undo deployment/voice-bridge")] == [
+        "rollout undo deployment/voice-bridge"
+    ]
 
 
 def test_indexes_need_an_address_of_the_database(tmp_path: Path) -> None:
-    code, _, errors = rollback(Cluster(tmp_path), tmp_path, "indexes", DATABASE_URL="")
+    code, _, errors = rollback(Cluster(tmp_path), "indexes", DATABASE_URL="")
     assert code == 1
     assert errors.startswith("DATABASE_URL is not set")
 
@@ -157,33 +174,6 @@ def test_without_platform_and_cluster_it_says_what_to_do(tmp_path: Path) -> None
     code, _, errors = run("rollback", "--on", "local", **{CONTROL: str(tmp_path / "nobody")})
     assert code == 1
     assert errors.startswith("There is nothing to roll back from here")
-
-
-def test_step_that_is_finished_leaves_the_whole_rollback_under_way(tmp_path: Path) -> None:
-    file = tmp_path / "journal"
-    whole = RollbackJournal(file, "here")
-    whole.start("all")
-    whole.begin("cache: off")
-    alone = RollbackJournal(file, "here")
-    alone.start("cache")
-    alone.done("cache: off")
-    alone.reached("cache")
-    again = RollbackJournal(file, "here")
-    assert again.is_done("cache: off")
-    assert again.started_at
-    again.reached("all")
-    assert not RollbackJournal(file, "here").is_done("cache: off")
-
-
-def test_journal_of_another_cluster_and_half_a_line_are_ignored(tmp_path: Path) -> None:
-    file = tmp_path / "journal"
-    there = RollbackJournal(file, "there")
-    there.start("all")
-    there.done("cache: off")
-    with file.open("ab") as open_file:
-        open_file.write(b'{"at":"2026')
-    assert not RollbackJournal(file, "here").is_done("cache: off")
-    assert RollbackJournal(file, "there").is_done("cache: off")
 
 
 def test_autoscalers_are_those_of_the_manifest() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from easymo.embedded import Valkey
 from easymo_platform.operations.credentials import read_environment_file
-from easymo_platform.operations.rolling_control import CONTROL
+from easymo_platform.operations.local.control import CONTROL
 from easymo_platform.operations.serve import SERVICES
 from tests.operations.processes import command, end, lines_until
 

@@ -19,9 +19,9 @@ from easymo.embedded import Valkey
 from easymo.indexes.hotqueries import read_hot_queries
 from easymo_platform.agent_core import app as agent_core
 from easymo_platform.operations import migrate
-from easymo_platform.operations.status import Status, main
-from easymo_platform.operations.status_problems import LIMITS
-from easymo_platform.operations.status_services import Page, quantile_ms, service_status
+from easymo_platform.operations.status.command import Status, main
+from easymo_platform.operations.status.problems import LIMITS
+from easymo_platform.operations.status.services import Page, quantile_ms, service_status
 from easymo_platform.video_orchestrator import app as video_orchestrator
 from easymo_platform.video_orchestrator import worker_app as video_worker
 from easymo_platform.voice_bridge import app as voice_bridge

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from tests.proof import recorded_rounds, trial
+from drills.proof import recorded_rounds, trial
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from easymo.cache import Strategy
-from easymo_platform.runtime.strategies import CacheStrategies
+from easymo_platform.agent_core.strategies import AgentStrategies
+from easymo_platform.runtime.strategies import RuntimeStrategies
+from easymo_platform.voice_bridge.strategies import VoiceStrategies
+from easymo_platform.whatsapp_webhook.strategies import WhatsAppStrategies
 
 TABLE = {
-    "user": timedelta(hours=1),
     "voice_call": timedelta(minutes=1),
     "whatsapp_message": timedelta(hours=24),
     "analytics": timedelta(minutes=5),
@@ -19,11 +21,12 @@ TABLE = {
 
 
 def strategies() -> dict[str, Strategy]:
-    return {name: value for name, value in vars(CacheStrategies).items() if isinstance(value, Strategy)}
+    classes = (RuntimeStrategies, VoiceStrategies, WhatsAppStrategies, AgentStrategies)
+    return {name: value for kind in classes for name, value in vars(kind).items() if isinstance(value, Strategy)}
 
 
 def test_every_strategy_of_the_note_has_the_notes_ttl() -> None:
-    assert {name: strategy.ttl for name, strategy in strategies().items()} == TABLE
+    assert {name: strategies()[name].ttl for name in TABLE} == TABLE
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -32,6 +35,6 @@ def test_a_strategy_bears_the_name_of_its_attribute(name: str) -> None:
 
 
 def test_live_calls_have_a_key_per_limit_and_one_tag() -> None:
-    assert str(CacheStrategies.live_calls(15)) == "live-calls:15"
-    assert CacheStrategies.live_calls(15).tags == ("live-calls",)
-    assert str(CacheStrategies.voice_call(7)) == "voice_call:7"
+    assert str(VoiceStrategies.live_calls(15)) == "live-calls:15"
+    assert VoiceStrategies.live_calls(15).tags == ("live-calls",)
+    assert str(VoiceStrategies.voice_call(7)) == "voice_call:7"

@@ -1,10 +1,10 @@
-"""Workers that are killed, the short form; `python -m tests.video_orchestrator.campaign` is the full one."""
+"""Workers that are killed, the short form; `python -m drills.video_orchestrator.campaign` is the full one."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.video_orchestrator.campaign import Campaign
+from drills.video_orchestrator.campaign import Campaign
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
-"""The short form of the campaign; the full one is `python -m tests.whatsapp_webhook.campaign --kills 100`."""
+"""The short form of the campaign; the full one is `python -m drills.whatsapp_webhook.campaign --kills 100`."""
 
 import pytest
 
+from drills.whatsapp_webhook.campaign import Campaign
 from easymo.embedded import Valkey
-from tests.whatsapp_webhook.campaign import Campaign
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Iterable
 
 from easymo.cache.counters import Counters
-from easymo.cache.envelope import Foreign, Lease, unpack
 from easymo.cache.flight import Flights
 from easymo.cache.key import escape_glob
 from easymo.cache.near import Entry, Near
 from easymo.cache.store import Found, Held, Outdated, Store
+from easymo.cache.stored_form import Foreign, Lease, unpack
 
 
 class Names:

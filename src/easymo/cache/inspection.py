@@ -10,9 +10,9 @@ import msgspec
 import redis
 
 from easymo.cache.coherence import Names
-from easymo.cache.envelope import Lease, Stored, unpack
 from easymo.cache.errors import CacheError
 from easymo.cache.key import escape_glob
+from easymo.cache.stored_form import Lease, Stored, unpack
 
 SCAN_BATCH: Final = 1000
 

@@ -1,8 +1,14 @@
 """One load per key among all processes: a lease in the key, and a fill that only its holder can make.
 
-Whoever finds nothing puts a lease (a random token) into the key and loads; the others are woken when the key changes.
-The fill is a compare-and-set on the token, so a deletion, which removes the token, also prevents the store of what was
-loaded before it. A holder that dies stops renewing, and its lease ends after `LEASE_S`.
+1. A process that finds nothing puts a lease (a random token) into the key with `SET NX`. Exactly one succeeds.
+2. The holder loads and renews its lease every `RENEW_S`. If the process dies the lease ends after `LEASE_S`.
+3. The others wait until the key changes, then begin again with 1. After `MAX_ENDED_LEASES` leases that ended without a
+   value (their loaders failed) a caller loads for itself.
+4. The fill is a compare-and-set on the token. A deletion removes the token, so a value whose load began before the
+   deletion is not stored, whichever process deletes and however it does so.
+5. Tag versions are read before the load. An invalidation during the load changes them, so the stored value is outdated
+   from the start.
+6. A stale value is loaded again under a lease in a key of its own; the fill then compares with the stale value.
 """
 
 import asyncio
@@ -14,11 +20,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from easymo.cache.counters import Counters
-from easymo.cache.envelope import Stored, new_lease, new_prefix, pack
 from easymo.cache.errors import LateAnswer, LoaderCancelled, Refused, Unavailable, UnstorableValue
 from easymo.cache.flight import Flight, Loaded, Outcome
 from easymo.cache.near import Entry
 from easymo.cache.store import Held, Store
+from easymo.cache.stored_form import Stored, new_lease, new_prefix, pack
 from easymo.cache.strategy import Key, Ttl, seconds
 from easymo.cache.tags import Tags
 

@@ -1,4 +1,16 @@
-"""Finding a usable value: here, in Redis, in a load that is under way, or in one that begins."""
+"""The order in which a read looks for a usable value. The first rule that applies decides.
+
+1. The near cache has the value and it is fresh: serve it. No rule below runs.
+2. A load of the key is under way in this process: join it. Once it has succeeded its value counts as a near hit.
+3. Redis holds a value whose tags still have the versions stored with it: serve it while it is fresh. After that see
+   `refresh` for who loads and who is served the stale value.
+4. Redis holds nothing, a lease, or something unusable (foreign, damaged, invalidated through a tag): load under a
+   lease, see `lease`.
+5. Redis is unavailable: load without it, for all callers of this process together (a bypass).
+
+A value that does not decode as the caller's `type` was stored by another release of the program. It is replaced at
+most once; after that the caller's own load is used and not stored. Each read is counted as exactly one outcome.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +21,6 @@ import msgspec
 
 from easymo.cache.coherence import Names
 from easymo.cache.counters import Counters, Events
-from easymo.cache.envelope import Foreign
 from easymo.cache.errors import (
     CacheNotOpen,
     LateAnswer,
@@ -24,6 +35,7 @@ from easymo.cache.lease import Job, Leases
 from easymo.cache.near import Entry, Near
 from easymo.cache.refresh import Refreshes
 from easymo.cache.store import Found, Outdated, Store
+from easymo.cache.stored_form import Foreign
 from easymo.cache.strategy import seconds
 from easymo.cache.tags import Tags
 

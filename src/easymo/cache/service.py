@@ -13,7 +13,6 @@ import msgspec
 from easymo.cache import commit
 from easymo.cache.coherence import Coherence, Names
 from easymo.cache.counters import CacheStats, Counters, Events
-from easymo.cache.envelope import pack
 from easymo.cache.errors import (
     CacheError,
     CacheNotOpen,
@@ -28,6 +27,7 @@ from easymo.cache.lookup import Lookup
 from easymo.cache.near import Entry, Near
 from easymo.cache.null import NullStore
 from easymo.cache.store import Store
+from easymo.cache.stored_form import pack
 from easymo.cache.stores import store_for
 from easymo.cache.strategy import Duration, Key, Strategy, Ttl, seconds
 

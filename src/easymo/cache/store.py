@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
-from easymo.cache.envelope import Foreign
 from easymo.cache.near import Entry
+from easymo.cache.stored_form import Foreign
 
 BATCH: Final = 500
 """Names per command when many are read or deleted."""

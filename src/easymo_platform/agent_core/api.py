@@ -18,11 +18,11 @@ from easymo_platform.agent_core.model import (
     SessionList,
 )
 from easymo_platform.agent_core.service import AgentCore
+from easymo_platform.agent_core.strategies import AgentStrategies
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
-from easymo_platform.runtime.strategies import CacheStrategies
 
 READ = "agent:read"
 RESPOND = "agent:respond"
@@ -67,7 +67,7 @@ async def open_session(
 
 @get("/sessions/{session_id:uuid}", summary="A session", opt={SCOPE: READ, EXAMPLE: _SESSION})
 async def session_by_id(request: AnyRequest, session_id: FromPath[UUID]) -> Response[bytes]:
-    key = CacheStrategies.agent_session(session_id)
+    key = AgentStrategies.agent_session(session_id)
     runtime = request.app.state.runtime
     return await cached_response(runtime.cache, key, lambda: core(request).store.by_id(session_id), request)
 

@@ -21,10 +21,10 @@ from easymo_platform.agent_core.model import (
     SessionList,
     predecessors,
 )
+from easymo_platform.agent_core.strategies import AgentStrategies
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.database import Session as Connection
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
-from easymo_platform.runtime.strategies import CacheStrategies
 
 SHOWN_MESSAGES = 200
 SWEEP_BATCH = 500
@@ -77,7 +77,7 @@ class SessionStore:
 
     async def cached(self, session_id: UUID) -> Session:
         """The same, at most as old as the last write."""
-        key = CacheStrategies.agent_session(session_id)
+        key = AgentStrategies.agent_session(session_id)
         return await self._cache.get_or_set(key, lambda: self.by_id(session_id), type=Session)
 
     async def of_user(self, user_id: UUID, *, active: bool) -> SessionList:
@@ -169,7 +169,7 @@ class SessionStore:
 
 
 def _drop(later: Later, *session_ids: UUID) -> None:
-    later.delete(*(CacheStrategies.agent_session(session_id) for session_id in session_ids))
+    later.delete(*(AgentStrategies.agent_session(session_id) for session_id in session_ids))
 
 
 def is_live(session: Session) -> bool:

@@ -8,10 +8,12 @@ import sys
 from easymo.cache import CacheService, Strategy
 from easymo.cache.errors import CacheError
 from easymo.cache.inspection import count_matching
+from easymo_platform.agent_core.strategies import AgentStrategies
 from easymo_platform.operations.errors import OperationError
-from easymo_platform.runtime.strategies import CacheStrategies
+from easymo_platform.runtime.strategies import RuntimeStrategies
 from easymo_platform.video_orchestrator.strategies import VideoStrategies
 from easymo_platform.voice_bridge.strategies import VoiceStrategies
+from easymo_platform.whatsapp_webhook.strategies import WhatsAppStrategies
 
 _NAMESPACE = "easymo"
 _TIMEOUT_S = 5.0
@@ -19,7 +21,7 @@ _TIMEOUT_S = 5.0
 
 def patterns() -> list[str]:
     """The keys of every strategy. The counters of the rate limits are not among them."""
-    classes = (CacheStrategies, VoiceStrategies, VideoStrategies)
+    classes = (RuntimeStrategies, VoiceStrategies, VideoStrategies, WhatsAppStrategies, AgentStrategies)
     found = {value for kind in classes for value in vars(kind).values() if isinstance(value, Strategy)}
     return sorted(strategy.pattern() for strategy in found)
 

@@ -12,7 +12,7 @@ from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.routes import AnyRequest
-from easymo_platform.runtime.strategies import CacheStrategies
+from easymo_platform.runtime.strategies import RuntimeStrategies
 
 if TYPE_CHECKING:
     from easymo_platform.runtime.app import Runtime
@@ -101,7 +101,7 @@ async def health(request: AnyRequest) -> Response[Health]:
         uptime = round(time.monotonic() - runtime.started, 1)
         return Health(status, runtime.service, uptime, datetime.now(UTC), checks)
 
-    key = CacheStrategies.health_check(service=runtime.service, instance=runtime.instance)
+    key = RuntimeStrategies.health_check(service=runtime.service, instance=runtime.instance)
     summary = await runtime.cache.get_or_set(key, examine, type=Health)
     return Response(summary, status_code=503 if summary.status == "unhealthy" else 200)
 

@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 from easymo.cache import Strategy
-from easymo_platform.runtime.strategies import CacheStrategies
 
 
-class VideoStrategies(CacheStrategies):
-    """The shared strategies and video-orchestrator's own."""
+class VideoStrategies:
+    """The strategies of video-orchestrator."""
 
     # A player asks for an output in dozens of ranges. No event ends it: what a job has made never changes. Whether it
     # was removed is asked when the file is missing.

@@ -1,4 +1,4 @@
-"""What voice-bridge caches beside the shared strategies, and the one place that drops it when a call changes.
+"""What voice-bridge caches, and the one place that drops it when a call changes.
 
 A user's transactions are not cached: they are written by systems that tell us nothing, and a balance must be true.
 """
@@ -8,15 +8,27 @@ from hashlib import blake2b
 
 from easymo.cache import Strategy
 from easymo.cache.commit import Later
-from easymo_platform.runtime.strategies import CacheStrategies
 from easymo_platform.voice_bridge.model import ChangedCall
 
 _CALL_EVENTS = ("voice_call.created", "voice_call.status_changed", "voice_call.consent_recorded")
 
 
-class VoiceStrategies(CacheStrategies):
-    """The shared strategies and voice-bridge's own."""
+class VoiceStrategies:
+    """The strategies of voice-bridge."""
 
+    voice_call = Strategy(
+        name="voice_call",
+        key="voice_call:{call_id}",
+        ttl=timedelta(minutes=1),
+        invalidated_by=(*_CALL_EVENTS, "voice_call.transcribed"),
+    )
+    live_calls = Strategy(
+        name="live_calls",
+        key="live-calls:{limit}",
+        ttl=timedelta(seconds=10),
+        tags=("live-calls",),
+        invalidated_by=_CALL_EVENTS,
+    )
     active_calls = Strategy(
         name="active_calls",
         key="active-calls:{limit}",
@@ -30,6 +42,7 @@ class VoiceStrategies(CacheStrategies):
     calls_to_number = Strategy(
         name="calls_to_number", key="number-calls:{number}", ttl=timedelta(minutes=1), invalidated_by=_CALL_EVENTS
     )
+    analytics = Strategy(name="analytics", key="analytics:{report}:{scope}", ttl=timedelta(minutes=5))
 
 
 def in_a_key(number: str) -> str:

@@ -15,7 +15,6 @@ from easymo_platform.runtime.errors import ServiceError
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
-from easymo_platform.runtime.strategies import CacheStrategies
 from easymo_platform.whatsapp_webhook import signature
 from easymo_platform.whatsapp_webhook.model import (
     FINAL,
@@ -33,6 +32,7 @@ from easymo_platform.whatsapp_webhook.model import (
 )
 from easymo_platform.whatsapp_webhook.pages import NEWEST, PAGE, Cursor
 from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
+from easymo_platform.whatsapp_webhook.strategies import WhatsAppStrategies
 
 READ = "whatsapp:read"
 SEND = "whatsapp:send"
@@ -131,7 +131,7 @@ async def unsent(request: AnyRequest, oldest: FromQuery[bool] = False) -> Unsent
 async def message_by_id(request: AnyRequest, message_id: FromPath[UUID]) -> Response[Message]:
     """Only a message that cannot change any more is cached, so that no event has to drop it."""
     service = webhook(request)
-    key = CacheStrategies.whatsapp_message(message_id)
+    key = WhatsAppStrategies.whatsapp_message(message_id)
     cache: CacheService = service.cache
     message = await cache.get(key, type=Message)
     found = "HIT" if message is not None else "MISS"

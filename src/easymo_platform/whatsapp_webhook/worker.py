@@ -11,9 +11,9 @@ import structlog
 from easymo_platform.runtime.app import Runtime
 from easymo_platform.runtime.background import in_background
 from easymo_platform.runtime.client import Peer
+from easymo_platform.runtime.pump import Pump
 from easymo_platform.whatsapp_webhook.answer import Answerer
 from easymo_platform.whatsapp_webhook.provider import provider_for
-from easymo_platform.whatsapp_webhook.pump import Pump
 from easymo_platform.whatsapp_webhook.send import Sender, Throttle
 from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 from easymo_platform.whatsapp_webhook.simulated import SimulatedCallbacks

@@ -1,0 +1,1 @@
+"""The platform on one machine: `up`, and replacing its services without losing a request."""

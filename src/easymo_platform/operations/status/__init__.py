@@ -1,0 +1,1 @@
+"""How every service does, and what is wrong."""
