@@ -11,7 +11,7 @@ from easymo.proof.session.folder import new_folder, run_until_stopped, write_evi
 from easymo.proof.session.outcome import conclude
 from easymo.proof.session.plan import lengths_of, plan_of
 from easymo.proof.session.progress import StepProgress
-from easymo.proof.system.acceptance import Acceptance, read_acceptance
+from easymo.proof.system.acceptance import read_acceptance
 from easymo.proof.system.arms import against, arms_of
 from easymo.proof.verdict.file import Mode, VerdictFile
 
@@ -27,7 +27,16 @@ def prove(
     Raises :class:`ProofError` (its ``exit_code`` says which kind) or :class:`Stopped`. Whatever happens, no process, no
     scratch database and no worktree is left.
     """
-    acceptance = _read(acceptance_file, base)
+    acceptance = read_acceptance(acceptance_file)
+    if base:
+        acceptance = against(acceptance, base)
+    elif not acceptance.treatments:
+        raise AcceptanceError(
+            acceptance_file,
+            None,
+            "it has no [treatments.NAME], so nothing would differ between the arms. Add one, or compare this folder"
+            " with another revision: --base main.",
+        )
     root = acceptance_file.resolve().parent
     folder = new_folder(out, root)
     size = scale or acceptance.system.scale
@@ -46,22 +55,8 @@ def prove(
 
 def check(acceptance_file: Path, *, scale: str | None, base: str = "") -> Checked:
     """Start everything and send each request once; raises as :func:`prove`."""
-    acceptance = _read(acceptance_file, base)
+    acceptance = against(read_acceptance(acceptance_file), base) if base else read_acceptance(acceptance_file)
     return session_check.check(acceptance, acceptance_file.resolve().parent, scale=scale or acceptance.system.scale)
-
-
-def _read(file: Path, base: str) -> Acceptance:
-    acceptance = read_acceptance(file)
-    if base:
-        return against(acceptance, base)
-    if not acceptance.treatments:
-        raise AcceptanceError(
-            file,
-            None,
-            "it has no [treatments.NAME], so nothing would differ between the arms. Add one, or compare this folder"
-            " with another revision: --base main.",
-        )
-    return acceptance
 
 
 def summary_line(result: VerdictFile) -> str:

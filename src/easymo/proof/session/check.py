@@ -18,7 +18,7 @@ from easymo.proof.session.folder import run_until_stopped
 from easymo.proof.session.once import Once
 from easymo.proof.session.rounds import scenario_environment, with_default
 from easymo.proof.system.acceptance import Acceptance
-from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
+from easymo.proof.system.arms import TREATED, Arm, arms_of
 from easymo.proof.system.processes import base_environment, die_with_parent, last_lines
 from easymo.proof.system.template import clone, fill_template, row_counts
 from easymo.proof.system.testbed import Testbed, open_testbed
@@ -65,11 +65,14 @@ async def _check(acceptance: Acceptance, root: Path, scale: str, folder: Path) -
     answers: list[Answer] = []
     statements: dict[str, int | None] = {}
     restored = True
-    async with open_testbed([BASELINE, TREATED], root) as testbed:
+    given = arms_of(acceptance, full=False)
+    if not acceptance.treatments:
+        del given[TREATED]  # a first file: does the system start?
+    async with open_testbed(list(given), root) as testbed:
         _say("servers and data")
         await fill_template(testbed, acceptance, root, scale, folder / "prepare.log")
         rows = await row_counts(testbed, "template")
-        for name, treatments in arms_of(acceptance, full=False).items():
+        for name, treatments in given.items():
             _say(f"arm {name!r}: {', '.join(treatments) or 'no treatment'}")
             await clone(testbed, name)
             arm = Arm(name, treatments, acceptance, testbed)
