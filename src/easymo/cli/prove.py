@@ -1,8 +1,10 @@
 """`easymo prove`."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,6 +20,8 @@ AcceptanceOption = Annotated[
     Path, typer.Option("--acceptance", metavar="FILE", help="What to start, what to change, what was promised.")
 ]
 DEFAULT = Path("acceptance.toml")
+#: Seconds of comparison that a gate on deployments takes at most when nobody gives a budget.
+GATE_BUDGET_S = 165.0
 
 
 def prove(
@@ -66,11 +70,25 @@ def prove(
     scale: Annotated[
         str | None, typer.Option(help="Data size, as the data command of acceptance.toml knows it.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Let the comparison go on so long while more pairs could decide something: 10m, 90s."
+        ),
+    ] = None,
+    duet: Annotated[
+        bool,
+        typer.Option("--duet", help="Of deployments: both at the same time, request by request in turn (gates)."),
+    ] = False,
+    repeat: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run again what made this run: its folder or verdict.json.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the evidence goes (default runs/<time>).")
     ] = None,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Exit 1 when a promise is broken, 4 when one is inconclusive.")
+        bool,
+        typer.Option("--gate", help="Exit 1 when a promise is broken, 4 when one is undecided, 0 when all are kept."),
     ] = False,
     summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as Markdown too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json instead of the table.")] = False,
@@ -94,8 +112,11 @@ def prove(
     from easymo.proof.prove import prove as run_proof
     from easymo.proof.session.folder import Stopped
 
-    if quick and full:
-        fail("A run is quick or full: give one of --quick and --full.", 2)
+    if repeat is not None:
+        _repeat(repeat, out)
+    budget_s = _seconds(budget)
+    if quick and (full or budget_s):
+        fail("A quick run is neither full nor has it a budget: leave --quick or the other one out.", 2)
     mode: Mode = "quick" if quick else "full" if full else "default"
     if check or base:
         clash = [before, after, scenario, rate, round_s]
@@ -105,10 +126,14 @@ def prove(
         if check:
             _print_check(run_check(acceptance or DEFAULT, scale=scale, base=base), as_json)
             return
-        if before or after or scenario or rate or round_s:
-            result, folder = _compare(before, after, acceptance, scenario, rate, round_s, scale, out, mode)
+        if before or after or scenario or rate or round_s or duet:
+            if gate and budget_s is None and mode == "default":
+                budget_s = GATE_BUDGET_S
+            result, folder = _compare(
+                before, after, acceptance, scenario, rate, round_s, scale, out, mode, budget_s=budget_s, duet=duet
+            )
         else:
-            result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale, base=base)
+            result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale, budget_s=budget_s, base=base)
     except ProofError as error:
         fail(str(error), error.exit_code)
     except Stopped as stop:
@@ -119,8 +144,7 @@ def prove(
 
 
 def _print_result(result: "VerdictFile", folder: Path, summary: Path | None, as_json: bool) -> None:
-    from easymo.proof.prove import summary_line
-    from easymo.proof.report.table import markdown_summary, terminal_table
+    from easymo.proof.report.table import first_screen, markdown_summary
 
     if summary is not None:
         write_text(summary, markdown_summary(result))
@@ -128,10 +152,8 @@ def _print_result(result: "VerdictFile", folder: Path, summary: Path | None, as_
         sys.stdout.write((folder / "verdict.json").read_text(encoding="utf-8"))
     else:
         console = Console()
-        for note in result.notes if result.compared != "treatments" else ():
-            console.print(note, highlight=False, markup=False)
-        console.print(terminal_table(result))
-        console.print(summary_line(result), highlight=False)
+        for part in first_screen(result):
+            console.print(part, highlight=False, markup=False)
         console.print(
             f"Evidence: {shown(folder)}/report.html, verdict.json, rounds.jsonl", highlight=False, soft_wrap=True
         )
@@ -176,20 +198,24 @@ def _compare(
     scale: str | None,
     out: Path | None,
     mode: "Mode",
+    *,
+    budget_s: float | None,
+    duet: bool,
 ) -> "tuple[VerdictFile, Path]":
     """Two deployments or two runs."""
     from easymo.proof.errors import CannotCompare
-    from easymo.proof.session.deployments import compare_deployments
-    from easymo.proof.session.terms import terms_of_acceptance, terms_of_scenario
+    from easymo.proof.session.deployments import compare_deployments, terms_of_acceptance, terms_of_scenario
     from easymo.proof.session.two_runs import compare_runs
 
     if not before or not after:
-        raise CannotCompare("--scenario, --rate and --round are for a comparison: give both --before and --after.")
+        raise CannotCompare(
+            "--scenario, --rate, --round and --duet are for a comparison: give both --before and --after."
+        )
     if scale is not None:
         raise CannotCompare("--scale is the size of data that is made, and a comparison makes none: leave it out.")
     files = [value.endswith(".json") and "://" not in value for value in (*before, *after)]
     if all(files):
-        if len(files) > 2 or scenario or rate or round_s or acceptance:
+        if len(files) > 2 or scenario or rate or round_s or acceptance or duet or budget_s:
             raise CannotCompare("Two runs are compared as they are: give one verdict.json each, and nothing else.")
         return compare_runs(Path(before[0]), Path(after[0]), out)
     if any(files):
@@ -200,4 +226,29 @@ def _compare(
         terms = terms_of_scenario(scenario)
     else:
         terms = terms_of_acceptance(acceptance or DEFAULT, scenario)
-    return compare_deployments(before, after, terms.at(mode, rate, round_s), out, mode=mode)
+    terms = terms.at(mode, rate, round_s, budget_s=budget_s, duet=duet)
+    return compare_deployments(before, after, terms, out, mode=mode)
+
+
+def _repeat(run: Path, out: Path | None) -> NoReturn:
+    """Run the command that made `run`, in a process of its own."""
+    from easymo.proof.errors import ProofError
+    from easymo.proof.session.change import command_of
+
+    try:
+        arguments = command_of(run)
+    except ProofError as error:
+        fail(str(error), error.exit_code)
+    where = ["--out", str(out)] if out is not None else []
+    done = subprocess.run([sys.executable, "-m", "easymo.cli", "prove", *arguments, *where], check=False)
+    raise typer.Exit(done.returncode)
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds of a time like `10m` or `90s`."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
+    if found is None or not float(found[1]):
+        fail(f"--budget {text} is no time: write it like 90s or 10m.", 2)
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from easymo.load.duet import duet
 from easymo.load.errors import LoadError, ScenarioError, TargetError
 from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator, Observations
 from easymo.load.live import Glance, Sight, Watch, glancing, look
@@ -24,7 +25,8 @@ from easymo.load.target import parse_target
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, in the terms of `build_schedule` and `Generator`. `urls` are by target name, "" the default one.
 
-    `share` is `(index, of)`: this process sends every `of`-th request of the schedule.
+    `share` is `(index, of)`: this process sends every `of`-th request of the schedule. `beside` are the URLs of a
+    second system that takes the requests in turn with the first one (`easymo.load.duet`).
     """
 
     scenario: str
@@ -37,19 +39,26 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = TIMEOUT_S
     max_connections: int = MAX_CONNECTIONS
     share: tuple[int, int] = (0, 1)
+    beside: Mapping[str, str] = {}
 
 
 def schedule_of(job: Job) -> Schedule:
     """The job's schedule, its share taken. Raises `ScenarioError`."""
-    schedule = build_schedule(
-        load_scenario(Path(job.scenario)),
-        {name: parse_target(url) for name, url in job.urls.items()},
-        job.stages,
-        seed=job.seed,
-        salt=job.salt,
-        arrivals=job.arrivals,
-        warm_up_s=job.warm_up_s,
-    )
+    scenario = load_scenario(Path(job.scenario))
+    schedules = [
+        build_schedule(
+            scenario,
+            {name: parse_target(url) for name, url in urls.items()},
+            job.stages,
+            seed=job.seed,
+            salt=job.salt,
+            arrivals=job.arrivals,
+            warm_up_s=job.warm_up_s,
+        )
+        for urls in (job.urls, job.beside)
+        if urls
+    ]
+    schedule = duet(*schedules) if len(schedules) == 2 else schedules[0]
     return schedule.share(*job.share)
 
 

@@ -18,6 +18,7 @@ from easymo.proof.errors import AcceptanceError
 from easymo.proof.system import toml_lines
 from easymo.proof.system.cache_reads import CacheCounters
 from easymo.proof.verdict.promises import Promise
+from easymo.proof.verdict.search import Capacity
 from easymo.proof.verdict.simulated import Autoscaling
 
 DEFAULT_FILE = "acceptance.toml"
@@ -88,16 +89,6 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     round_s: float = 3.5
 
 
-class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a step of the capacity search counts as held, and where the search starts and stops (requests/s)."""
-
-    p95_below_ms: float = 500.0
-    errors_below: float = 0.01
-    step_s: float = 3.0
-    start_rps: float = 40.0
-    limit_rps: float = 5000.0
-
-
 class Stress(Struct, frozen=True, forbid_unknown_fields=True):
     """Rates (requests/s) that were promised; each is offered to each arm for ``seconds``."""
 
@@ -157,6 +148,16 @@ class Beside(Struct, frozen=True, forbid_unknown_fields=True):
     index_check: str = ""
 
 
+class Answering(Struct, frozen=True, forbid_unknown_fields=True):
+    """How answers are compared before the rounds: `leave_out` are JSON pointers to what differs by nature.
+
+    `*` stands for every member: `/calls/*/started_at`. A scenario file may have a function
+    `normalise(request: str, body: bytes) -> bytes` for what no pointer can say.
+    """
+
+    leave_out: list[str] = []
+
+
 class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -165,6 +166,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     treatments: dict[str, Treatment] = {}
     capacity: Capacity = field(default_factory=Capacity)
     stress: Stress = field(default_factory=Stress)
+    answers: Answering = field(default_factory=Answering)
     break_even: Grid | None = None
     report: Beside = field(default_factory=Beside)
     promises: list[Promise] = []

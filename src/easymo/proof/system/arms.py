@@ -10,7 +10,7 @@ from easymo.proof.system.acceptance import Acceptance, Treatment, commands_of
 from easymo.proof.system.checkouts import WORKING_FOLDER, import_path
 from easymo.proof.system.commands import run_commands
 from easymo.proof.system.processes import RESTART_WITHIN_S, RunningSystem
-from easymo.proof.system.sampling import ProcessTree
+from easymo.proof.system.sampling import ProcessTree, Sampler
 from easymo.proof.system.testbed import Testbed
 from easymo.proof.system.treatments import apply_files, take_back
 from easymo.proof.verdict.file import AppliedIndex
@@ -115,6 +115,29 @@ class Arm:
         await self.halt()
         self.system.environment = self.environment(treated=treated)
         await self.system.start()
+
+    @property
+    def title(self) -> str:
+        """What sentences call it."""
+        return f"the arm {self.name!r}"
+
+    def urls(self) -> Mapping[str, str]:
+        """Base URLs of its processes by name."""
+        return self.system.targets()
+
+    def watch(self) -> Sampler:
+        """Watch what it uses during the block."""
+        testbed = self._testbed
+        return Sampler(testbed.control, self.database, self.parts(), count_statements=testbed.counts_statements)
+
+    def check(self) -> None:
+        """Raise :class:`RunVoid` when one of its processes or servers has died."""
+        self._testbed.check()
+        self.system.check()
+
+    def empty_cache(self) -> None:
+        """Forget what its cache holds."""
+        self._testbed.caches.empty(self.name)
 
     @property
     def database_url(self) -> str:
