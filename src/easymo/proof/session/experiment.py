@@ -130,12 +130,13 @@ class Experiment:
         if held <= 0:
             raise RunVoid(
                 "The baseline held no rate at all (P95 and errors within their limits), so there is nothing to"
-                " compare with. Use a smaller --scale, or look into logs/ of the run."
+                " compare with. Lower start_rps or raise p95_below_ms in [capacity], use a smaller --scale, or look"
+                " into logs/ of the run."
             )
-        self.findings.rate_rps = max(1.0, round(held / 2))
+        self.findings.rate_rps = float(round(held / 2) or held / 2)
         with progress.step("applying the treatments under load"):
             for arm in arms[1:]:
-                self.findings.applied[arm.name] = await self._apply(player, arm, max(1.0, round(held / 4)))
+                self.findings.applied[arm.name] = await self._apply(player, arm, float(round(held / 4) or held / 4))
         with progress.step("capacity after"):
             for arm in arms[1:]:
                 await find_capacity(player, arm, limits, 2 * held, note=progress.note, **search)
