@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easymo.load import Answers, Call, Request, Scenario, Stage, build_schedule, run
-from easymo.load.answers import MOST_PLACES, OTHER, add_answers, answers, rounded_size
+from easymo.load.answers import MOST_PLACES, OTHER, AnswerCounts, add_answers, rounded_size
 from tests.load.http_server import Answer, serving
 
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://shop.example/login?next=%2F\r\nContent-Length: 4\r\n\r\ngone"
@@ -63,12 +63,16 @@ async def test_the_answer_before_leaves_nothing_in_the_next_one() -> None:
 
 
 def test_many_places_are_kept_few() -> None:
-    seen = answers([302] * 1000, [b"/users/%d" % n for n in range(1000)], [], 0)
+    counts = AnswerCounts()
+    for number in range(3000):
+        counts.count(302, 0, b"/users/%d" % number, None)
+    seen = counts.answers()
+    assert len(counts.redirects) <= 1001
     assert len(seen.redirects) == MOST_PLACES + 1
-    assert sum(seen.redirects.values()) == 1000
+    assert sum(seen.redirects.values()) == 3000
     twice = add_answers([seen, seen])
     assert twice.redirects[OTHER] == 2 * seen.redirects[OTHER]
-    assert sum(twice.redirects.values()) == 2000
+    assert sum(twice.redirects.values()) == 6000
 
 
 @given(size=st.integers(0, 2**40))

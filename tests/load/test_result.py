@@ -1,6 +1,5 @@
 """What is counted, as what, and when the numbers must not be used."""
 
-from array import array
 from collections.abc import Sequence
 
 import msgspec
@@ -9,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easymo.load import Call, LoadResult, Request, Scenario, Schedule, Stage, Target, build_schedule, merge
-from easymo.load.connection import CONNECT_FAILED, CONNECTION_LOST, MALFORMED, NO_CONNECTION, TIMEOUT
-from easymo.load.generator import Observations
-from easymo.load.result import summarise
+from easymo.load.connection import CONNECT_FAILED, CONNECTION_LOST, MALFORMED, NO_CONNECTION, TIMEOUT, Connection
+from easymo.load.recorder import Recorder, error_of
 
 MS = 1_000_000
 MIX = Scenario(
@@ -28,24 +26,25 @@ def schedule(count: int, warm_up_s: float = 0.0) -> Schedule:
     return build_schedule(MIX, targets, [Stage(100, count / 100)], seed=1, arrivals="constant", warm_up_s=warm_up_s)
 
 
-def observed(
+def summarise(
     plan: Schedule, outcomes: Sequence[int], took_ms: float | Sequence[float] = 10, late_ms: float | Sequence[float] = 0
-) -> Observations:
-    """Each request fired `late_ms` after its time and done `took_ms` after it was fired."""
+) -> LoadResult:
+    """The result when each request was fired `late_ms` after its time and done `took_ms` after that."""
     took = [took_ms] * len(outcomes) if isinstance(took_ms, (int, float)) else took_ms
     late = [late_ms] * len(outcomes) if isinstance(late_ms, (int, float)) else late_ms
-    fired = [int((due + wait) * MS) for due, wait in zip(plan.due_ms, late, strict=True)]
-    done = [begin + int(ms * MS) for begin, ms in zip(fired, took, strict=True)]
-    sizes = array("q", [outcome if outcome > 0 else 0 for outcome in outcomes])
-    locations = {place: b"/login?next=/" for place, outcome in enumerate(outcomes) if outcome == 302}
-    return Observations(
-        array("q", fired), array("q", done), array("h", outcomes), array("q", sizes), locations, cpu_s=0.5
-    )
+    recorder, reply = Recorder(plan), Connection(lambda *_: None, lambda _: None)
+    for arrival, outcome, waited, ms in zip(plan, outcomes, late, took, strict=True):
+        reply.body_bytes, reply.location = max(outcome, 0), b"/login?next=/" if outcome == 302 else b""
+        fired_ns = int((arrival.due_ms + waited) * MS)
+        recorder.fired(arrival, fired_ns)
+        error = error_of(plan.requests[arrival.kind], outcome)
+        recorder.done(arrival, outcome, fired_ns + int(ms * MS), reply, error, 0)
+    return recorder.result(cpu_s=0.5, priority="normal", stopped_at_s=None)
 
 
 def result_of(outcomes: Sequence[int], **times: float | Sequence[float]) -> LoadResult:
     plan = schedule(len(outcomes))
-    return summarise(plan, observed(plan, outcomes, **times))
+    return summarise(plan, outcomes, **times)
 
 
 def test_errors_are_counted_by_what_happened() -> None:
@@ -56,7 +55,7 @@ def test_errors_are_counted_by_what_happened() -> None:
     outcomes = [200] * 100
     for place, outcome in zip(places, kinds, strict=True):
         outcomes[place] = outcome
-    result = summarise(plan, observed(plan, outcomes))
+    result = summarise(plan, outcomes)
     assert result.errors == {
         "status_unexpected": 1,
         "status_429": 1,
@@ -74,7 +73,7 @@ def test_errors_are_counted_by_what_happened() -> None:
 
 def test_a_status_that_the_request_expects_is_no_error() -> None:
     plan = schedule(100)
-    result = summarise(plan, observed(plan, [404] * 100))
+    result = summarise(plan, [404] * 100)
     assert result.per_request["find"].errors == 0
     assert result.per_request["read"].errors == result.per_request["read"].requests > 0
 
@@ -111,7 +110,7 @@ def test_a_run_in_which_nothing_was_answered_has_no_latency() -> None:
 def test_the_warm_up_is_not_counted() -> None:
     plan = schedule(100, warm_up_s=1.0)
     slow_at_first = [500.0] * 100 + [10.0] * 100
-    result = summarise(plan, observed(plan, [500] * 100 + [200] * 100, took_ms=slow_at_first))
+    result = summarise(plan, [500] * 100 + [200] * 100, took_ms=slow_at_first)
     assert (result.requests, result.errors) == (100, {})
     assert result.latency_ms is not None
     assert result.latency_ms.max == pytest.approx(10, rel=0.001)
@@ -155,7 +154,7 @@ def test_the_merged_result_of_all_shares_is_the_result_of_the_whole(
     for index in range(of):
         share = whole.share(index, of)
         own = slice(index, None, of)
-        parts.append(summarise(share, observed(share, outcomes[own], took_ms=took[own], late_ms=late[own])))
+        parts.append(summarise(share, outcomes[own], took_ms=took[own], late_ms=late[own]))
     merged = merge(parts)
     assert merged.cpu_s == pytest.approx(0.5 * of)
-    assert msgspec.structs.replace(merged, cpu_s=0.5) == summarise(whole, observed(whole, outcomes, took, late))
+    assert msgspec.structs.replace(merged, cpu_s=0.5) == summarise(whole, outcomes, took, late)

@@ -29,10 +29,13 @@ def main() -> int:
     die_with_parent()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what a scenario prints must not get into the result
-            result = run_job(job, telling(live[0]) if live else None)
+            result = run_job(job, telling(live[0]) if live else None, interruptible=True)
     except LoadError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped before the first request.\n")
+        return 130
     sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
     return 0
 

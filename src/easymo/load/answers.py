@@ -11,6 +11,7 @@ import msgspec
 MOST_PLACES = 32
 OTHER = "(other)"
 _EXACT_BITS = 7
+_MOST_KEPT = 1000
 _Key = TypeVar("_Key", int, str)
 
 
@@ -20,32 +21,49 @@ class Answers(msgspec.Struct, frozen=True):
     `statuses` counts the answers by HTTP status. `redirects` counts those with a `Location` by the path they lead to
     (`/login`), and `sizes` the *pages*, those that are neither errors nor redirects, by the size of their body in bytes
     as sent. Sizes from 128 on are rounded down by less than 1.6 %, so that there are few different ones. `body_bytes`
-    is the sum of all bodies, not rounded.
+    is the sum of all bodies, not rounded. `wrong` counts the answers that the request's own check
+    refused, by the reason.
     """
 
     statuses: dict[int, int]
     redirects: dict[str, int]
     sizes: dict[int, int]
     body_bytes: int
+    wrong: dict[str, int] = {}
+
+
+class AnswerCounts:
+    """Counts answers as they come; `answers()` is what they amount to."""
+
+    def __init__(self) -> None:
+        self.statuses, self.sizes = Counter[int](), Counter[int]()
+        self.redirects, self.wrong = Counter[str](), Counter[str]()
+        self.body_bytes = 0
+
+    def count(self, status: int, body_bytes: int, location: bytes, error: str | None) -> None:
+        """One answer: its status, its body, the `Location` that it names, and the error that it is, if any."""
+        self.statuses[status] += 1
+        self.body_bytes += body_bytes
+        if location and 300 <= status < 400:
+            place = urlsplit(location.decode("latin-1")).path or "/"
+            self.redirects[place if place in self.redirects or len(self.redirects) < _MOST_KEPT else OTHER] += 1
+        elif error is None:
+            self.sizes[rounded_size(body_bytes)] += 1
+
+    def answers(self) -> Answers:
+        return Answers(
+            statuses=dict(sorted(self.statuses.items())),
+            redirects=_few(self.redirects),
+            sizes=dict(sorted(self.sizes.items())),
+            body_bytes=self.body_bytes,
+            wrong=_few(self.wrong),
+        )
 
 
 def rounded_size(size: int) -> int:
     """The size in bytes with which a body of `size` bytes is counted."""
     shift = size.bit_length() - _EXACT_BITS
     return size >> shift << shift if shift > 0 else size
-
-
-def answers(statuses: Sequence[int], redirects: Iterable[bytes], pages: Iterable[int], body_bytes: int) -> Answers:
-    """Counts answers from their statuses, the `Location`s of redirects, and the sizes of the pages."""
-    sizes = Counter[int]()
-    for size, count in Counter(pages).items():
-        sizes[rounded_size(size)] += count
-    return Answers(
-        statuses=dict(sorted(Counter(statuses).items())),
-        redirects=_few(Counter(map(_place, redirects))),
-        sizes=dict(sorted(sizes.items())),
-        body_bytes=body_bytes,
-    )
 
 
 def add_answers(parts: Sequence[Answers]) -> Answers:
@@ -55,15 +73,12 @@ def add_answers(parts: Sequence[Answers]) -> Answers:
         redirects=_few(_sum(part.redirects for part in parts)),
         sizes=_sum(part.sizes for part in parts),
         body_bytes=sum(part.body_bytes for part in parts),
+        wrong=_few(_sum(part.wrong for part in parts)),
     )
 
 
-def _place(location: bytes) -> str:
-    return urlsplit(location.decode("latin-1")).path or "/"
-
-
-def _few(places: Mapping[str, int]) -> dict[str, int]:
-    ranked = sorted(places.items(), key=lambda item: (item[0] == OTHER, -item[1], item[0]))
+def _few(counts: Mapping[str, int]) -> dict[str, int]:
+    ranked = sorted(counts.items(), key=lambda item: (item[0] == OTHER, -item[1], item[0]))
     few = dict(ranked[:MOST_PLACES])
     if rest := sum(count for _, count in ranked[MOST_PLACES:]):
         few[OTHER] = few.get(OTHER, 0) + rest

@@ -1,17 +1,25 @@
 """The open-model generator: sends every request at its intended time, whatever has become of the others."""
 
 import asyncio
+import heapq
 import resource
 import time
-from array import array
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from urllib.parse import urljoin, urlsplit
 
-from easymo.load.connection import NO_CONNECTION, TIMEOUT
-from easymo.load.errors import ScenarioError
+from easymo.load.connection import NO_CONNECTION, TIMEOUT, Connection
+from easymo.load.errors import ScenarioError, TargetError
+from easymo.load.live import Sight
 from easymo.load.pool import ConnectionPool
 from easymo.load.realtime import Alarm
-from easymo.load.schedule import Schedule
+from easymo.load.recorder import REDIRECT, WRONG_ANSWER, Recorder, error_of
+from easymo.load.reply import Reply
+from easymo.load.request import Call, Request
+from easymo.load.result import LoadResult
+from easymo.load.schedule import Arrival, Schedule, render
+from easymo.load.visit import Visit, cookie_header
 
 MAX_CONNECTIONS = 2_000
 TIMEOUT_S = 2.0
@@ -22,23 +30,9 @@ _WARM_AT_LEAST, _WARM_AT_MOST = 8, 256
 _CONNECT_WITHIN_S = 5.0
 _LEAD_NS = 20_000_000
 _OTHER_FILES = 64
-
-
-@dataclass
-class Observations:
-    """What happened to each request of a schedule, by its place there; times in ns since the start of the run.
-
-    `fired_ns` is when the generator acted on the request: wrote it to an open connection, or began to open one.
-    `outcomes` holds HTTP statuses or the constants of `easymo.load.connection`; `body_bytes` is the size of each body,
-    `locations` says where those that are redirects lead. `cpu_s` is what the process used.
-    """
-
-    fired_ns: "array[int]"
-    done_ns: "array[int]"
-    outcomes: "array[int]"
-    body_bytes: "array[int]"
-    locations: dict[int, bytes] = field(default_factory=dict)
-    cpu_s: float = 0.0
+_BUILT_AHEAD = 20_000  # a round of a comparison is built before it begins; of longer runs only this much is in memory
+_MOST_HOPS = 10
+_FOLLOWED = frozenset({301, 302, 303, 307, 308})
 
 
 class Generator:
@@ -47,11 +41,10 @@ class Generator:
     A request waits for no other one: each takes an idle connection or opens one, up to `max_connections` per target
     (or as many as this process may open files). One that finds none free then is an error: the system lets that many
     requests hang. A request that is not answered `timeout_s` after its *intended* time is an error, and its connection
-    is closed.
+    is closed. No step of a visitor begins after the end of the schedule.
 
-    `on_second(second, observations)` is called when the `second`-th second of the run is over; the observations are
-    then complete up to there but for requests that still wait for their answer. Raises `ScenarioError` for a time-out
-    that is not between 0 s and an hour.
+    `on_second(sight)` is called when a second of the run is over, with what is known of it. Raises `ScenarioError` for
+    a time-out that is not between 0 s and an hour.
     """
 
     def __init__(
@@ -60,99 +53,225 @@ class Generator:
         *,
         timeout_s: float = TIMEOUT_S,
         max_connections: int = MAX_CONNECTIONS,
-        on_second: Callable[[int, Observations], None] | None = None,
+        on_second: Callable[[Sight], None] | None = None,
     ) -> None:
         if not 0 < timeout_s <= 3600:
             raise ScenarioError(f"A time-out of {timeout_s:g} s cannot be used: it must be above 0 s, at most an hour.")
-        count = len(schedule.due_ms)
-        self._observed = Observations(
-            fired_ns=array("q", bytes(8 * count)),
-            done_ns=array("q", bytes(8 * count)),
-            outcomes=array("h", bytes(2 * count)),
-            body_bytes=array("q", bytes(8 * count)),
-        )
         self._schedule = schedule
-        self._timeout_ms = round(timeout_s * 1000)
+        self._timeout_s = timeout_s
         self._on_second = on_second
         limit = min(max_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
         pools = {target: ConnectionPool(target, limit, self._finished) for target in dict.fromkeys(schedule.targets)}
         self._pools = tuple(pools.values())
         self._pool_of_kind = [pools[target] for target in schedule.targets]
-        self._next = 0  # the first request that was not fired yet
-        self._oldest = 0  # no request before this one is under way
-        self._left = count
-        self._second = 0
+        self._requests = (*schedule.requests, *schedule.scenario.setup)
+        self._keep = [bool(request.check or request.follow) for request in self._requests]
+        self._recorder = Recorder(schedule)
+        self._ahead: deque[Arrival] = deque()
+        self._later: list[tuple[int, int, Arrival]] = []  # a heap: the next steps of visitors
+        self._tie = count()
+        self._under_way = OrderedDict[Arrival, None]()  # by intended time
+        self._base = Visit(schedule, -1, {}, {})
+        self._end_ms = round((schedule.warm_up_s + schedule.duration_s) * 1000)
+        self._second = self._first_second = -round(schedule.warm_up_s * 1000) // 1000
+        self._stopped_at_s: float | None = None
+        self._cpu_s = 0.0
 
-    async def run(self) -> Observations:
-        """Sends the whole schedule and waits for every outcome. Raises `TargetError` when a target does not answer."""
-        schedule = self._schedule
-        mean_rps = len(schedule.due_ms) / (schedule.due_ms[-1] / 1000 + 1)
-        warm = min(max(_WARM_AT_LEAST, round(mean_rps * _WARM_FOR_LATENCY_S)), _WARM_AT_MOST)
+    async def run(self) -> None:
+        """Sends the whole schedule and waits for every outcome.
+
+        Raises `TargetError` when a target does not answer, `ScenarioError` when a request cannot be built.
+        """
         self._all_done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         alarm = Alarm(self._tick)
         try:
+            if self._schedule.scenario.setup:
+                await self._set_up()
+            memory, jar = self._base.random_numbers.memory, self._base.jar
+            self._source: Iterator[Arrival] = self._schedule.with_memory(
+                memory, {target: cookie_header(jar, target) for target in jar}
+            )
+            self._ahead.extend(islice(self._source, _BUILT_AHEAD))
+            warm = min(max(_WARM_AT_LEAST, round(self._schedule.mean_rps * _WARM_FOR_LATENCY_S)), _WARM_AT_MOST)
             for pool in self._pools:
                 await pool.warm(warm, _CONNECT_WITHIN_S)
             cpu_s = time.process_time()
             self._start_ns = time.monotonic_ns() + _LEAD_NS
             self._alarm = alarm
-            alarm.set(self._start_ns + schedule.due_ms[0] * _TICK_NS)
+            self._set_alarm()
             await self._all_done
-            self._observed.cpu_s = time.process_time() - cpu_s
+            self._cpu_s = time.process_time() - cpu_s
         finally:
             alarm.close()
             for pool in self._pools:
                 pool.close()
-        return self._observed
+
+    def stop(self) -> None:
+        """Ends the run now; what is under way is left out of its result."""
+        if hasattr(self, "_alarm") and not self._all_done.done():
+            self._stopped_at_s = (time.monotonic_ns() - self._start_ns) / 1e9
+            self._all_done.set_result(None)
+
+    def result(self, priority: str = "normal") -> LoadResult:
+        """What the run amounts to, once it is over."""
+        return self._recorder.result(cpu_s=self._cpu_s, priority=priority, stopped_at_s=self._stopped_at_s)
+
+    async def _set_up(self) -> None:
+        """Plays the set-up, one step after the other."""
+        for kind, step in enumerate(self._schedule.scenario.setup, start=len(self._schedule.requests)):
+            target = self._schedule.targets[kind]
+            await self._pool_of_kind[kind].warm(1, _CONNECT_WITHIN_S)
+            request = Arrival(0, kind)
+            request.payload = self._base.payload(step, target, 0)
+            self._set_up_outcome = asyncio.get_running_loop().create_future()
+            self._pool_of_kind[kind].send(request, True, time.monotonic_ns())
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    outcome, reply = await self._set_up_outcome
+            except TimeoutError:
+                outcome, reply = TIMEOUT, None
+            wrong = error_of(step, outcome)
+            if wrong and outcome > 0:
+                wrong = f"status {outcome}"
+            if reply is not None and not wrong:
+                wrong = self._base.answered(step, target, reply)
+            if wrong:
+                raise TargetError(
+                    f"The step {step.name!r} of the set-up failed at {target.url} ({wrong}), so no load was sent: "
+                    "check what it sends and what it expects."
+                )
 
     def _tick(self) -> None:
-        elapsed_ms = (time.monotonic_ns() - self._start_ns) // _TICK_NS
-        self._fire(elapsed_ms)
-        self._time_out(elapsed_ms - self._timeout_ms)
-        if self._on_second is not None and elapsed_ms // 1000 > self._second:
-            self._second = elapsed_ms // 1000
-            self._on_second(self._second, self._observed)
-        if self._left:
-            self._alarm.set(self._start_ns + self._next_event_ms() * _TICK_NS)
+        try:
+            elapsed_ms = (time.monotonic_ns() - self._start_ns) // _TICK_NS
+            fired = self._fire(elapsed_ms)
+            self._time_out(elapsed_ms - self._timeout_s * 1000)
+            second = (elapsed_ms - round(self._schedule.warm_up_s * 1000)) // 1000
+            if second > self._second:
+                self._second = second
+                if self._on_second is not None:
+                    self._on_second(self._recorder.sight(second - self._first_second))
+            if len(self._ahead) < _BUILT_AHEAD:
+                self._ahead.extend(islice(self._source, 2 * fired + 1))
+            self._go_on()
+        except ScenarioError as error:
+            if not self._all_done.done():
+                self._all_done.set_exception(error)
 
-    def _fire(self, elapsed_ms: int) -> None:
-        """Sends everything that is due by now."""
-        due_ms, kinds, payloads = self._schedule.due_ms, self._schedule.kinds, self._schedule.payloads
-        fired_ns, start_ns = self._observed.fired_ns, self._start_ns
-        request, count = self._next, len(due_ms)
-        while request < count and due_ms[request] <= elapsed_ms:
-            now_ns = time.monotonic_ns()
-            fired_ns[request] = now_ns - start_ns
-            if not self._pool_of_kind[kinds[request]].send(request, payloads[request], now_ns):
-                self._finished(request, NO_CONNECTION, now_ns)
-            request += 1
-        self._next = request
-
-    def _time_out(self, due_by_ms: int) -> None:
-        due_ms, outcomes, oldest = self._schedule.due_ms, self._observed.outcomes, self._oldest
-        while oldest < self._next and (outcomes[oldest] or due_ms[oldest] <= due_by_ms):
-            if not outcomes[oldest]:
-                self._pool_of_kind[self._schedule.kinds[oldest]].abandon(oldest)
-                self._finished(oldest, TIMEOUT, time.monotonic_ns())
-            oldest += 1
-        self._oldest = oldest
-
-    def _next_event_ms(self) -> int:
-        due_ms = self._schedule.due_ms
-        events = []
-        if self._next < len(due_ms):
-            events.append(due_ms[self._next])
-        if self._oldest < self._next:
-            events.append(due_ms[self._oldest] + self._timeout_ms)
-        return min(events)
-
-    def _finished(self, request: int, outcome: int, now_ns: int, body_bytes: int = 0, location: bytes = b"") -> None:
-        observed = self._observed
-        observed.outcomes[request] = outcome
-        observed.done_ns[request] = now_ns - self._start_ns
-        observed.body_bytes[request] = body_bytes
-        if location:
-            observed.locations[request] = location
-        self._left -= 1
-        if not self._left and not self._all_done.done():
+    def _go_on(self) -> None:
+        """Waits for the next thing to do, or ends the run when there is none."""
+        if self._ahead or self._later or self._under_way:
+            self._set_alarm()
+        elif not self._all_done.done():
             self._all_done.set_result(None)
+
+    def _set_alarm(self) -> None:
+        events = []
+        if self._ahead:
+            events.append(self._ahead[0].due_ms)
+        if self._later:
+            events.append(self._later[0][0])
+        if self._under_way:
+            events.append(next(iter(self._under_way)).due_ms + round(self._timeout_s * 1000))
+        self._alarm.set(self._start_ns + min(events) * _TICK_NS)
+
+    def _fire(self, elapsed_ms: int) -> int:
+        """Sends everything that is due by now; returns how much that was."""
+        ahead, later = self._ahead, self._later
+        fired = 0
+        while True:
+            if later and later[0][0] <= elapsed_ms and not (ahead and ahead[0].due_ms < later[0][0]):
+                request = heapq.heappop(later)[2]
+            elif ahead and ahead[0].due_ms <= elapsed_ms:
+                request = ahead.popleft()
+            else:
+                return fired
+            fired += 1
+            kind = request.kind
+            if request.visitor is not None:
+                self._prepare(request)
+            now_ns = time.monotonic_ns()
+            self._recorder.fired(request, now_ns - self._start_ns)
+            self._under_way[request] = None
+            keep = self._keep[kind] or request.visitor is not None
+            if not self._pool_of_kind[kind].send(request, keep, now_ns):
+                self._finished(request, NO_CONNECTION, now_ns, None)
+
+    def _prepare(self, request: Arrival) -> None:
+        if request.visit is None:
+            memory, jar = self._base.random_numbers.memory, self._base.jar
+            request.visit = Visit(self._schedule, request.number, memory, jar)
+            request.visit.counted = request.due_ms >= self._schedule.warm_up_s * 1000
+        step, target = self._requests[request.kind], self._schedule.targets[request.kind]
+        request.payload = request.visit.payload(step, target, request.due_ms)
+
+    def _time_out(self, due_by_ms: float) -> None:
+        while self._under_way:
+            oldest = next(iter(self._under_way))
+            if oldest.due_ms > due_by_ms:
+                return
+            self._pool_of_kind[oldest.kind].abandon(oldest)
+            self._finished(oldest, TIMEOUT, time.monotonic_ns(), None)
+
+    def _finished(self, request: Arrival, outcome: int, now_ns: int, connection: Connection | None) -> None:
+        kind = request.kind
+        if kind >= len(self._schedule.requests):
+            reply = Reply(outcome, connection.headers, bytes(connection.body)) if connection and outcome > 0 else None
+            if not self._set_up_outcome.done():
+                self._set_up_outcome.set_result((outcome, reply))
+            return
+        step = self._requests[kind]
+        error, wrong = error_of(step, outcome), None
+        if connection is not None and connection.keeps and outcome > 0:
+            if step.follow and outcome in _FOLLOWED and connection.location:
+                if self._follow(request, connection.location, now_ns):
+                    return
+                error = REDIRECT
+            if error is None:
+                wrong = self._look_at(request, step, Reply(outcome, connection.headers, bytes(connection.body)))
+                error = wrong and WRONG_ANSWER
+        del self._under_way[request]
+        at_ns = now_ns - self._start_ns
+        first_ns = connection.first_ns - self._start_ns if connection is not None and connection.first_ns else 0
+        self._recorder.done(request, outcome, at_ns, connection, error, first_ns)
+        if wrong:
+            self._recorder.wrong(request, wrong)
+        if request.visitor is not None:
+            self._next_step(request, step, error, at_ns)
+        if not self._under_way and not self._all_done.done():
+            self._go_on()
+
+    def _look_at(self, request: Arrival, step: Request, reply: Reply) -> str | None:
+        if request.visit is None:
+            return step.fault_of(reply, {})
+        return request.visit.answered(step, self._schedule.targets[request.kind], reply)
+
+    def _next_step(self, request: Arrival, step: Request, error: str | None, at_ns: int) -> None:
+        visitor, visit = request.visitor, request.visit
+        last = step is visitor.steps[-1]
+        if visit.counted and (step is visitor.steps[0] or last or error):
+            self._recorder.visit(visitor.name, step is visitor.steps[0], last, step.name if error else None)
+        if error or last:
+            return
+        think = visitor.think_s
+        think_s = visit.random_numbers.uniform(*think) if isinstance(think, tuple) else think
+        due_ms = -(-at_ns // _TICK_NS) + round(think_s * 1000)
+        if due_ms < self._end_ms:
+            following = Arrival(due_ms, request.kind + 1, visitor)
+            following.visit = visit
+            heapq.heappush(self._later, (due_ms, next(self._tie), following))
+            self._set_alarm()
+
+    def _follow(self, request: Arrival, location: bytes, now_ns: int) -> bool:
+        """Sends a redirected request on; False when it leads elsewhere, or has done so too often."""
+        target = self._schedule.targets[request.kind]
+        path = request.payload.split(b" ", 2)[1].decode("latin-1")
+        base = f"{target.scheme}://{target.authority}"
+        url = urlsplit(urljoin(base + path, location.decode("latin-1")))
+        request.hops += 1
+        if f"{url.scheme}://{url.netloc}" != base or request.hops > _MOST_HOPS:
+            return False
+        headers = request.call.headers if request.call else {}
+        call = Call("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""), headers)
+        request.payload = render(call, target)
+        return self._pool_of_kind[request.kind].send(request, True, now_ns)

@@ -53,6 +53,12 @@ class Histogram:
                 counts[_LAST] += count
             self.total += count
 
+    def merge(self, other: "Histogram") -> None:
+        """Add the counts of another one."""
+        for index, count in other.counts.items():
+            self.counts[index] += count
+        self.total += other.total
+
     def add(self, text: str) -> None:
         """Add an encoded histogram. Raises `ValueError` for a text that is none, or one of another precision."""
         try:

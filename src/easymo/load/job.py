@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,11 +15,12 @@ import uvloop
 
 from easymo.load.duet import duet
 from easymo.load.errors import LoadError, ScenarioError, TargetError
-from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator, Observations
-from easymo.load.live import Glance, Sight, Watch, glancing, look
+from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator
+from easymo.load.live import Glance, Sight, Watch, glancing
 from easymo.load.realtime import undisturbed
-from easymo.load.result import Ledger, LoadResult, merge, summarise
-from easymo.load.scenario import load_scenario
+from easymo.load.request import Call, Request
+from easymo.load.result import LoadResult, merge
+from easymo.load.scenario import Scenario, load_scenario
 from easymo.load.schedule import Arrivals, Schedule, Stage, build_schedule
 from easymo.load.target import parse_target
 
@@ -25,11 +28,12 @@ from easymo.load.target import parse_target
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, in the terms of `build_schedule` and `Generator`. `urls` are by target name, "" the default one.
 
-    `share` is `(index, of)`: this process sends every `of`-th request of the schedule. `beside` are the URLs of a
-    second system that takes the requests in turn with the first one (`easymo.load.duet`).
+    `scenario` is the path of a Python file, or the only request that there is. `share` is `(index, of)`: this process
+    sends every `of`-th request of the schedule. `beside` are the URLs of a second system that takes the requests in turn
+    with the first one (`easymo.load.duet`). `host`, `insecure` and `certificate` are for all targets: see `Target`.
     """
 
-    scenario: str
+    scenario: str | Call
     urls: Mapping[str, str]
     stages: Sequence[Stage]
     seed: int
@@ -40,15 +44,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = MAX_CONNECTIONS
     share: tuple[int, int] = (0, 1)
     beside: Mapping[str, str] = {}
+    host: str = ""
+    insecure: bool = False
+    certificate: str = ""
+    follow: bool = False
 
 
 def schedule_of(job: Job) -> Schedule:
     """The job's schedule, its share taken. Raises `ScenarioError`."""
-    scenario = load_scenario(Path(job.scenario))
     schedules = [
         build_schedule(
-            scenario,
-            {name: parse_target(url) for name, url in urls.items()},
+            _scenario_of(job),
+            {
+                name: replace(parse_target(url), served_as=job.host, insecure=job.insecure, certificate=job.certificate)
+                for name, url in urls.items()
+            },
             job.stages,
             seed=job.seed,
             salt=job.salt,
@@ -60,6 +70,13 @@ def schedule_of(job: Job) -> Schedule:
     ]
     schedule = duet(*schedules) if len(schedules) == 2 else schedules[0]
     return schedule.share(*job.share)
+
+
+def _scenario_of(job: Job) -> Scenario:
+    if isinstance(job.scenario, str):
+        return load_scenario(Path(job.scenario))
+    call = job.scenario
+    return Scenario([Request(f"{call.method} {call.path}", 1, lambda _: call, follow=job.follow)])
 
 
 async def run(
@@ -74,30 +91,28 @@ async def run(
     `on_second` gets a glance at each second of the run as it ends.
     """
     see = None if on_second is None else glancing(on_second)
-    generator = _generator(schedule, timeout_s, max_connections, see)
-    return summarise(schedule, await generator.run())
+    generator = Generator(schedule, timeout_s=timeout_s, max_connections=max_connections, on_second=see)
+    await generator.run()
+    return generator.result()
 
 
-def run_job(job: Job, on_second: Callable[[Sight], None] | None = None) -> LoadResult:
+def run_job(job: Job, on_second: Callable[[Sight], None] | None = None, *, interruptible: bool = False) -> LoadResult:
     """Carries out the job in this process, at real-time priority where that is allowed. Blocks.
 
-    `on_second` gets what this process saw of each second as it ends. Raises `ScenarioError` and `TargetError`.
+    `on_second` gets what this process saw of each second as it ends. `interruptible`: SIGINT ends the run, and the
+    result is that of the part that was played. Raises `ScenarioError` and `TargetError`.
     """
     schedule = schedule_of(job)
     with undisturbed() as priority, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        generator = _generator(schedule, job.timeout_s, job.max_connections, on_second)
-        observed = runner.run(generator.run())
-    return summarise(schedule, observed, priority)
-
-
-def _generator(
-    schedule: Schedule, timeout_s: float, max_connections: int, on_second: Callable[[Sight], None] | None
-) -> Generator:
-    def see(second: int, observed: Observations) -> None:
-        if on_second is not None:
-            on_second(look(schedule, Ledger(schedule, observed), second))
-
-    return Generator(schedule, timeout_s=timeout_s, max_connections=max_connections, on_second=see)
+        generator = Generator(
+            schedule, timeout_s=job.timeout_s, max_connections=job.max_connections, on_second=on_second
+        )
+        if interruptible:
+            runner.get_loop().add_signal_handler(signal.SIGINT, generator.stop)
+        runner.run(generator.run())
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not take the result away
+    return generator.result(priority)
 
 
 def run_process(
@@ -105,12 +120,15 @@ def run_process(
     processes: int = 1,
     environment: Mapping[str, str] | None = None,
     on_second: Callable[[Glance], None] | None = None,
+    *,
+    interruptible: bool = False,
 ) -> LoadResult:
     """Carries out the job in new processes that share its schedule, and adds up their results. Blocks.
 
     So neither this process's garbage nor its other threads can make the generator late. The processes start within
     some milliseconds of each other, and die with the caller. `environment` is added to this process's own. `on_second`
-    gets, in another thread, a glance at each second that all processes have told of. Raises what `run_job` raises, and
+    gets, in another thread, a glance at each second that all processes have told of. `interruptible` as for `run_job`:
+    otherwise `KeyboardInterrupt` ends the processes and passes on. Raises what `run_job` raises, and
     `LoadError` when a process came to another end.
     """
     watch = None if on_second is None else Watch(processes, on_second)
@@ -122,7 +140,14 @@ def run_process(
             stack.callback(worker.kill)  # comes before the wait of the line above
             _hand_over(msgspec.structs.replace(job, share=(index, processes)), worker)
             workers.append(worker)
-        return merge([_result_of(worker) for worker in workers])
+        try:
+            return merge([_result_of(worker) for worker in workers])
+        except KeyboardInterrupt:
+            if not interruptible:
+                raise
+            for worker in workers:
+                worker.send_signal(signal.SIGINT)  # in a terminal they have it already, and take it once
+            return merge([_result_of(worker) for worker in workers])
 
 
 def _start(environment: Mapping[str, str], watch: Watch | None) -> subprocess.Popen[bytes]:

@@ -1,36 +1,27 @@
 """A glance at a run while it goes on, also when several processes carry it out."""
 
 import os
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Lock, Thread
 
 import msgspec
 
-from easymo.load.result import Ledger
-from easymo.load.schedule import Schedule
-
-_SAMPLE = 2_000  # looking at more would make the generator late
+from easymo.load.distribution import Distribution, add
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """What one process saw of the requests that were due in a second: a sample of their times, in units of 10 µs.
-
-    Shares of one schedule are of one size, so the samples of several processes weigh the same.
-    """
+    """What one process saw of the requests that were due in a second; the times of those already answered."""
 
     second: int
     requests: int
     errors: int
-    latencies: list[int]
-    lateness: list[int]
+    latency_ms: Distribution | None
+    lateness_ms: Distribution | None
 
 
-@dataclass(frozen=True)
-class Glance:
+class Glance(msgspec.Struct, frozen=True):
     """The requests that were due in the last second; latencies (None without any) of those already answered."""
 
     second: int
@@ -42,41 +33,24 @@ class Glance:
     lateness_p99_ms: float | None
 
 
-def look(schedule: Schedule, ledger: Ledger, second: int) -> Sight:
-    """How the `second`-th second of the run went so far (1 is the first)."""
-    begin, end = (bisect_left(schedule.due_ms, s * 1000) for s in (second - 1, second))
-    places = range(begin, end, 1 + (end - begin) // _SAMPLE)
-    done = [place for place in places if ledger.done(place)]
-    return Sight(
-        second=second,
-        requests=end - begin,
-        errors=sum(ledger.error(place) is not None for place in done) * places.step,
-        latencies=[ledger.latency_ns(place) // 10_000 for place in ledger.timed(done)],
-        lateness=[ledger.lateness_ns(place) // 10_000 for place in places],
-    )
-
-
 def glance(sights: Sequence[Sight]) -> Glance:
     """What all processes together saw of one second."""
-    latencies = sorted(time for sight in sights for time in sight.latencies)
+    latency = add(sight.latency_ms for sight in sights)
+    lateness = add(sight.lateness_ms for sight in sights)
     return Glance(
         second=sights[0].second,
         requests=sum(sight.requests for sight in sights),
         errors=sum(sight.errors for sight in sights),
-        p50_ms=_percentile_ms(latencies, 0.50),
-        p95_ms=_percentile_ms(latencies, 0.95),
-        p99_ms=_percentile_ms(latencies, 0.99),
-        lateness_p99_ms=_percentile_ms(sorted(time for sight in sights for time in sight.lateness), 0.99),
+        p50_ms=latency and latency.p50,
+        p95_ms=latency and latency.p95,
+        p99_ms=latency and latency.p99,
+        lateness_p99_ms=lateness and lateness.p99,
     )
 
 
 def glancing(on_second: Callable[[Glance], None]) -> Callable[[Sight], None]:
     """Hands on what the only process of a run saw."""
     return lambda sight: on_second(glance([sight]))
-
-
-def _percentile_ms(ascending: Sequence[int], share: float) -> float | None:
-    return ascending[min(int(share * len(ascending)), len(ascending) - 1)] / 100 if ascending else None
 
 
 def telling(descriptor: int) -> Callable[[Sight], None]:

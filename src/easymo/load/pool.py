@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from easymo.load.connection import CONNECT_FAILED, Connection
 from easymo.load.errors import TargetError
+from easymo.load.schedule import Arrival
 from easymo.load.target import Target
 
 # Servers close idle connections after 2 s (gunicorn), 5 s (uvicorn, Node) or later. One closed while a request is on
@@ -21,20 +22,21 @@ _OPENED_AT_ONCE = 32  # more would overflow the accept queue of a small server a
 class ConnectionPool:
     """At most `limit` connections to `target`.
 
-    `on_outcome(request, outcome, now_ns, body_bytes, location)` is called once per `send`; the last two are 0 and empty
-    where nothing was answered.
+    `on_outcome(request, outcome, now_ns, connection)` is called once per `send`. The connection has the answer, if
+    there is one: it is None when none could be opened.
     """
 
-    def __init__(self, target: Target, limit: int, on_outcome: Callable[[int, int, int, int, bytes], None]) -> None:
+    def __init__(
+        self, target: Target, limit: int, on_outcome: Callable[[Arrival, int, int, Connection | None], None]
+    ) -> None:
         self._target = target
         self._address = (target.host, target.port)
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._tls = target.context()
         self._limit = limit
         self._on_outcome = on_outcome
         self._idle: list[Connection] = []  # the last used is taken first, so that few are kept warm
         self._all: set[Connection] = set()
-        self._carriers: dict[int, Connection] = {}
-        self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._connecting: dict[Arrival, asyncio.Task[None]] = {}
 
     async def warm(self, count: int, within_s: float) -> None:
         """Opens `count` connections beforehand, or as many as it gets; raises `TargetError` when it gets none."""
@@ -52,7 +54,7 @@ class ConnectionPool:
                     more = (self._connect_ahead() for _ in range(min(_OPENED_AT_ONCE, count - begin)))
                     await asyncio.gather(*more, return_exceptions=True)
 
-    def send(self, request: int, payload: bytes, now_ns: int) -> bool:
+    def send(self, request: Arrival, keep: bool, now_ns: int) -> bool:
         """Sends the request on an idle connection or a new one; False when the limit is reached and none is idle."""
         idle = self._idle
         while idle:
@@ -62,19 +64,20 @@ class ConnectionPool:
             if now_ns - connection.idle_since_ns > _REUSE_WITHIN_NS:
                 connection.close()
                 continue
-            self._carriers[request] = connection
-            connection.send(request, payload)
+            request.carrier = connection
+            connection.send(request, keep)
             return True
         if len(self._all) + len(self._connecting) >= self._limit:
             return False
-        self._connecting[request] = asyncio.get_running_loop().create_task(self._connect_and_send(request, payload))
+        request.carrier = None
+        task = asyncio.get_running_loop().create_task(self._connect_and_send(request, keep))
+        self._connecting[request] = task
         return True
 
-    def abandon(self, request: int) -> None:
+    def abandon(self, request: Arrival) -> None:
         """Gives up a request under way and closes its connection: a late answer must not meet the next request."""
-        connection = self._carriers.pop(request, None)
-        if connection is not None:
-            connection.close()
+        if request.carrier is not None:
+            request.carrier.close()
         else:
             self._connecting.pop(request).cancel()
 
@@ -92,7 +95,7 @@ class ConnectionPool:
             lambda: Connection(self._finished, self._all.discard),
             *self._address,
             ssl=self._tls,
-            server_hostname=self._target.host if self._tls else None,
+            server_hostname=self._target.name if self._tls else None,
         )
         if connection.closed:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -105,24 +108,23 @@ class ConnectionPool:
         self._idle.append(connection)
         return connection
 
-    async def _connect_and_send(self, request: int, payload: bytes) -> None:
+    async def _connect_and_send(self, request: Arrival, keep: bool) -> None:
         try:
             connection = await self._connect()
         except OSError:
             del self._connecting[request]
-            self._on_outcome(request, CONNECT_FAILED, time.monotonic_ns(), 0, b"")
+            self._on_outcome(request, CONNECT_FAILED, time.monotonic_ns(), None)
             return
         del self._connecting[request]
-        self._carriers[request] = connection
-        connection.send(request, payload)
+        request.carrier = connection
+        connection.send(request, keep)
 
-    def _finished(self, connection: Connection, request: int, outcome: int) -> None:
+    def _finished(self, connection: Connection, request: Arrival, outcome: int) -> None:
         now_ns = time.monotonic_ns()
-        del self._carriers[request]
         if not connection.closed:
             connection.idle_since_ns = now_ns
             self._idle.append(connection)
-        self._on_outcome(request, outcome, now_ns, connection.body_bytes, connection.location)
+        self._on_outcome(request, outcome, now_ns, connection)
 
     def _unreachable(self, reason: str) -> str:
         return (

@@ -1,5 +1,6 @@
 """Where requests go: the URLs of a run by name."""
 
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -12,12 +13,19 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Target:
-    """One HTTP server, behind TLS or not. `prefix` is put before every path, so a URL may end in a base path."""
+    """One HTTP server, behind TLS or not. `prefix` is put before every path, so a URL may end in a base path.
+
+    `served_as` is the name that the server is asked for (`Host`, SNI) when it is not `host`; `insecure` trusts any
+    certificate; `certificate` is a PEM file with the client's own and its key.
+    """
 
     host: str
     port: int
     prefix: str = ""
     tls: bool = False
+    served_as: str = ""
+    insecure: bool = False
+    certificate: str = ""
 
     @property
     def scheme(self) -> str:
@@ -26,12 +34,39 @@ class Target:
     @property
     def authority(self) -> str:
         """What stands in the `Host` header."""
+        return self.served_as or self.address
+
+    @property
+    def name(self) -> str:
+        """The server's name without port, as in its certificate."""
+        return self.served_as.partition(":")[0] or self.host
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.prefix}"
+        return f"{self.scheme}://{self.address}{self.prefix}"
+
+    def context(self) -> ssl.SSLContext | None:
+        """How TLS is set up, None without it. Raises `ScenarioError` for a certificate that cannot be used."""
+        if not self.tls:
+            return None
+        context = ssl.create_default_context()
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self.certificate:
+            try:
+                context.load_cert_chain(self.certificate)
+            except (OSError, ValueError) as error:
+                raise ScenarioError(
+                    f"The certificate {self.certificate} cannot be used: {error}. It must be a PEM file that holds a "
+                    "certificate and its key without a password."
+                ) from error
+        return context
 
 
 def parse_target(url: str) -> Target:

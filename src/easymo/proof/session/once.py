@@ -35,9 +35,9 @@ def main(scenario_file: str, urls: str, seed: str) -> int:
     targets = {name: parse_target(url) for name, url in msgspec.json.decode(urls, type=dict[str, str]).items()}
     try:
         scenario = load_scenario(Path(scenario_file))
-        for number, entry in enumerate(scenario.requests):
+        for number, entry in enumerate(scenario.entries):
             schedule = build_schedule(
-                Scenario([entry]),
+                Scenario([entry], scenario.setup),
                 targets,
                 [ONE_REQUEST],
                 seed=int(seed) + number,
