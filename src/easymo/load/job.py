@@ -29,7 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, in the terms of `build_schedule` and `Generator`. `urls` are by target name, "" the default one.
 
     `scenario` is the path of a Python file, or the only request that there is. `share` is `(index, of)`: this process
-    sends every `of`-th request of the schedule. `beside` are the URLs of a second system that takes the requests in turn
+    sends every `of`-th request of the schedule. `beside` are the URLs of a second system that takes requests in turn
     with the first one (`easymo.load.duet`). `host`, `insecure` and `certificate` are for all targets: see `Target`.
     """
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from easymo.load.errors import ScenarioError
+from easymo.load.result import LoadResult
 from easymo.proof.errors import AcceptanceError, RunVoid
 from easymo.proof.session.folder import run_until_stopped
 from easymo.proof.session.once import Once
@@ -118,21 +119,22 @@ async def _send(acceptance: Acceptance, root: Path, scale: str, arm: Arm, folder
     if process.returncode:
         arm.system.check()
         raise RunVoid(f"The scenario could not be played. Its last lines:\n{last_lines(log)}")
-    return [_answer(arm.name, msgspec.json.decode(line, type=Once)) for line in output.splitlines()]
+    played = [msgspec.json.decode(line, type=Once).result for line in output.splitlines()]
+    return [_answer(arm.name, name, result) for result in played for name in result.per_request]
 
 
-def _answer(arm: str, once: Once) -> Answer:
-    result = once.result
-    seen = list(result.answers.values())
-    problem = ", ".join(result.errors)
-    wrong = [reason for answers in seen for reason in getattr(answers, "wrong", ())]
+def _answer(arm: str, name: str, result: LoadResult) -> Answer:
+    tally, answers = result.per_request[name], result.answers.get(name)
+    problem = " or ".join(result.errors) if tally.errors else ""
+    if answers is not None and answers.wrong:
+        problem += f" ({next(iter(answers.wrong))})"
     return Answer(
         arm,
-        once.request,
-        [status for answers in seen for status in answers.statuses],
-        sum(answers.body_bytes for answers in seen),
-        None if result.latency_ms is None else result.latency_ms.max,
-        f"{problem} ({wrong[0]})" if wrong else problem,
+        name,
+        list(answers.statuses) if answers else [],
+        answers.body_bytes if answers else 0,
+        None if tally.latency_ms is None else tally.latency_ms.max,
+        problem,
     )
 
 

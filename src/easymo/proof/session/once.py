@@ -19,8 +19,8 @@ from easymo.load.target import parse_target
 from easymo.proof.system.processes import die_with_parent
 
 TIMEOUT_S = 30.0
-#: Constant arrivals: exactly one request.
-ONE_REQUEST = Stage(10, 0.1)
+#: Constant arrivals: exactly one request or visitor, and time for the steps of a visitor.
+ONE_ARRIVAL = [Stage(10, 0.1), Stage(0, 300)]
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ def main(scenario_file: str, urls: str, seed: str) -> int:
             schedule = build_schedule(
                 Scenario([entry], scenario.setup),
                 targets,
-                [ONE_REQUEST],
+                ONE_ARRIVAL,
                 seed=int(seed) + number,
                 salt=f"check/{number}",
                 arrivals="constant",
