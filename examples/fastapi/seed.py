@@ -13,7 +13,8 @@ async def main(orders: int) -> None:
         "insert into customers (id, email) select n, 'customer' || n || '@example.org' from generate_series(1, 1000) n"
     )
     await connection.execute(
-        "insert into orders (customer_id, cents) select 1 + n % 1000, n % 5000 from generate_series(1, $1::int) n", orders
+        "insert into orders (customer_id, cents) select 1 + n % 1000, n % 5000 from generate_series(1, $1::int) n",
+        orders,
     )
     await connection.close()
 

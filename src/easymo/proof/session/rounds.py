@@ -88,7 +88,6 @@ class Player:
         All sides get the same rounds, for at most a minute: a first page may be compiled while it is asked for. Raises
         :class:`RunVoid` for a side that answers mostly with errors even then, naming them.
         """
-        seconds = max(seconds, FEWEST_REQUESTS / rate_rps)
         until = time.monotonic() + WARM_WITHIN_S
         while True:
             rounds = [await self.play(side, "warm", rate_rps, seconds) for side in sides]
@@ -105,7 +104,7 @@ class Player:
         A cold round begins with an emptied cache and has no warm-up, for that would be the cold part. Rounds with the
         same `seed` get the same schedule. Raises :class:`RunVoid` when a process or server died.
         """
-        if phase in ("capacity", "apply"):
+        if phase in ("warm", "capacity", "apply"):
             seconds = max(seconds, FEWEST_REQUESTS / rate_rps)
         for _ in range(1 + (RETRIES if phase in COMPARED else 0)):
             warm_up_s = 0.0 if phase == "cold" else self.load.warm_up_s
