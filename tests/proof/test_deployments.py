@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from easymo.proof.session.terms import Terms, terms_of_acceptance, terms_of_scenario
 from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.load import Target
 from easymo.proof.session.deployments import compare_deployments
-from easymo.proof.session.terms import Terms, terms_of_acceptance, terms_of_scenario
 from easymo.proof.verdict.promises import Promise
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 

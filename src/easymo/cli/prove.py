@@ -127,10 +127,8 @@ def prove(
             _print_check(run_check(acceptance or DEFAULT, scale=scale, base=base), as_json)
             return
         if before or after or scenario or rate or round_s or duet:
-            if gate and budget_s is None and mode == "default":
-                budget_s = GATE_BUDGET_S
             result, folder = _compare(
-                before, after, acceptance, scenario, rate, round_s, scale, out, mode, budget_s=budget_s, duet=duet
+                before, after, acceptance, scenario, rate, round_s, scale, out, mode, gate=gate, budget_s=budget_s, duet=duet
             )
         else:
             result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale, budget_s=budget_s, base=base)
@@ -199,6 +197,7 @@ def _compare(
     out: Path | None,
     mode: "Mode",
     *,
+    gate: bool,
     budget_s: float | None,
     duet: bool,
 ) -> "tuple[VerdictFile, Path]":
@@ -226,6 +225,8 @@ def _compare(
         terms = terms_of_scenario(scenario)
     else:
         terms = terms_of_acceptance(acceptance or DEFAULT, scenario)
+    if gate and budget_s is None and mode == "default":
+        budget_s = GATE_BUDGET_S
     terms = terms.at(mode, rate, round_s, budget_s=budget_s, duet=duet)
     return compare_deployments(before, after, terms, out, mode=mode)
 

@@ -1,6 +1,6 @@
 """Asks every side the same, before any round: equal copies of the data, one request at a time.
 
-The process that sends is one of its own (:mod:`easymo.proof.session.ask`), because scenarios read their environment. It
+The process that sends is one of its own (:mod:`easymo.load.ask`), because scenarios read their environment. It
 sends the very bytes that the load generator sends, so a service that knows the generator knows this, too.
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import msgspec
 
+from easymo.load.ask import Asked, Questions
 from easymo.proof.errors import AcceptanceError, RunVoid
-from easymo.proof.session.ask import Asked, Questions
 from easymo.proof.session.rounds import Load
 from easymo.proof.system.acceptance import Acceptance, Treatment
 from easymo.proof.system.arms import BASELINE, TREATED, Arm
 from easymo.proof.system.processes import base_environment
 from easymo.proof.system.template import clone
 from easymo.proof.system.testbed import Testbed
-from easymo.proof.verdict.answers import Answer, AnswersCompared, compare_answers
+from easymo.proof.verdict.answers import Answer, AnswersCompared, answer, compare_answers, normalised
 
 #: The scratch arm on which every side is asked, on a fresh copy each time.
 SCRATCH = "answers"
@@ -47,7 +47,7 @@ async def ask_arms(
         for treatment in treatments.values():
             await arm.apply(treatment)
         async with arm.system:
-            series.append(await ask(_questions(load, arm.urls(), acceptance.answers.leave_out), load))
+            series.append(await ask(load, arm.urls(), acceptance.answers.leave_out))
             arm.check()
     first, again, other = series
     return compare_answers(first, again, other, time.monotonic() - began)
@@ -58,28 +58,17 @@ async def ask_deployments(
 ) -> AnswersCompared:
     """Ask two deployments; only what is safe is sent, for both have data of their own."""
     began = time.monotonic()
-    first, again, other = [
-        await ask(_questions(load, urls, leave_out, safe=True), load) for urls in (before, before, after)
-    ]
+    first, again, other = [await ask(load, urls, leave_out, safe=True) for urls in (before, before, after)]
     return compare_answers(first, again, other, time.monotonic() - began)
 
 
-def _questions(load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, safe: bool = False) -> Questions:
-    return Questions(
-        scenario=load.scenario,
-        urls=dict(urls),
-        seed=load.seed,
-        requests=REQUESTS,
-        seconds=SECONDS,
-        leave_out=list(leave_out),
-        safe=safe,
+async def ask(load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, safe: bool = False) -> list[Answer]:
+    """What a side answers; raises :class:`AcceptanceError` for a scenario that cannot be used."""
+    questions = Questions(
+        scenario=load.scenario, urls=dict(urls), seed=load.seed, requests=REQUESTS, seconds=SECONDS, safe=safe
     )
-
-
-async def ask(questions: Questions, load: Load) -> list[Answer]:
-    """The answers; raises :class:`AcceptanceError` for a scenario that cannot be used."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "easymo.proof.session.ask"),
+        *(sys.executable, "-m", "easymo.load.ask"),
         cwd=load.folder,
         env={**base_environment(), **load.environment},
         stdin=subprocess.PIPE,
@@ -98,4 +87,7 @@ async def ask(questions: Questions, load: Load) -> list[Answer]:
     asked = msgspec.json.decode(output, type=Asked)
     if asked.refused:
         raise AcceptanceError(questions.scenario, None, asked.refused)
-    return asked.answers
+    return [
+        answer(r.request, r.asked, r.status, r.content_type, normalised(r.body, r.content_type, leave_out))
+        for r in asked.replies
+    ]

@@ -155,6 +155,7 @@ def judge_cell(
         decisions[promise.id] = verdict.verdict
         if promise.kind == "change" and verdict.interval is not None:
             changes[promise.metric] = [verdict.change, *verdict.interval]
-        elif (change := estimates.change_between(measured, BASELINE, TREATED, promise.of)) is not None:
-            changes[promise.metric] = [*change]
+        elif judge.is_paired(promise):
+            change = estimates.change_between(measured, BASELINE, TREATED, promise.of)
+            changes |= {promise.metric: [*change]} if change is not None else {}
     return changes, decisions

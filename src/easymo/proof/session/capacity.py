@@ -22,10 +22,11 @@ async def find_capacity(
     step_s: float,
     resolution: float,
     note: Callable[[str], None],
+    growth: float = 2.0,
 ) -> float:
     """One search; the highest rate held, in requests/s (0 when none was). It is added to the player's measurements."""
     steps: list[CapacityStep] = []
-    while (rate := search.next_rate(steps, start_rps, limits.limit_rps, resolution)) is not None:
+    while (rate := search.next_rate(steps, start_rps, limits.limit_rps, resolution, growth)) is not None:
         step = search.judge_step(await player.play(side, "capacity", rate, step_s), limits)
         steps.append(step)
         how = "held" if step.held else f"failed: {step.why}"
@@ -55,10 +56,11 @@ async def find_again(
     resolution: float,
     note: Callable[[str], None],
 ) -> None:
-    """More searches of sides that had one, in drawn order; each begins where the first one ended."""
+    """More searches of sides that had one, in drawn order; each begins where the first one ended, in smaller steps."""
     lot = random.Random(f"{player.load.seed}/searches")
     for _ in range(times):
         for side in lot.sample(list(sides), len(sides)):
             held = player.measured.capacity[side.name][0].held_rps
             if held > 0:
-                await find_capacity(player, side, limits, held, step_s=step_s, resolution=resolution, note=note)
+                given = {"step_s": step_s, "resolution": resolution, "growth": resolution**2}
+                await find_capacity(player, side, limits, held, note=note, **given)

@@ -51,8 +51,8 @@ class Terms(Struct, frozen=True, kw_only=True):
     leave_out: list[str] = []
     seed: int = 1
     rate_rps: float = 50.0
-    round_s: float = 2.5
-    warm_up_s: float = 0.4
+    round_s: float = 2.0
+    warm_up_s: float = 0.3
     pairs: int = 10
     most_pairs: int = 10
     aa_pairs: int = 4
@@ -74,7 +74,8 @@ class Terms(Struct, frozen=True, kw_only=True):
         if mode == "quick":
             few = replace(terms, pairs=3, most_pairs=3, aa_pairs=0, stress_s=1.0)
             return replace(few, round_s=min(terms.round_s, 1.5))
-        aa_pairs = 0 if duet else terms.aa_pairs  # sides that play at the same time share every disturbance
+        # Sides that play at the same time share every disturbance; a budget goes into pairs, whose order is drawn.
+        aa_pairs = 0 if duet or budget_s is not None else terms.aa_pairs
         most = 2 * terms.pairs if mode == "full" else terms.pairs
         if budget_s is not None:
             most = max(terms.pairs, min(int(budget_s / terms.pair_s), MOST_PAIRS))

@@ -193,7 +193,7 @@ def _trend(measured: Measurements, arm: str) -> float | None:
         return None
     logs = [log(value) for value in values]
     line = statistics.trend(logs)
-    return expm1(2 * (line.end.mean - fmean(logs))) if line.p < estimates.TREND_P else None
+    return expm1(line.slope * (len(logs) - 1)) if line.p < estimates.TREND_P / 8 else None
 
 
 def _tried(capacity: ArmCapacity) -> list[TriedRate]:

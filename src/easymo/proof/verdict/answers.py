@@ -7,7 +7,7 @@ differs from the other side is a difference: whatever else that side gains, it d
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -151,7 +151,3 @@ def _remove(value: object, path: list[str]) -> None:
                     _remove(value[place], rest)
                 else:
                     value[place] = None
-
-
-#: What a scenario's own normaliser looks like: the request's name and a body in, the body to compare out.
-Normaliser = Callable[[str, bytes], bytes]

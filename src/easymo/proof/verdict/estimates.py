@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from statistics import fmean
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from msgspec import Struct
@@ -11,10 +12,12 @@ from easymo.load.distribution import Distribution
 from easymo.proof.verdict import statistics
 from easymo.proof.verdict.measurement import Measurements, Phase, Round
 from easymo.proof.verdict.metrics import Metric
-from easymo.proof.verdict.statistics import Student
+from easymo.proof.verdict.statistics import Line, Student
 
 #: A trend needs so many pairs, and a slope as unlikely as this by chance.
-TREND_PAIRS, TREND_P = 6, 0.02
+TREND_PAIRS, TREND_P = 6, 0.08
+#: A difference that shrinks must hold when its line goes on until so many times the comparison's length.
+GOING_ON = 3
 #: Exact sign-flip p-values are enumerated for at most so many pairs.
 MOST_FLIPPED = 24
 _Pairs = Sequence[tuple[Round, Round]]
@@ -122,12 +125,12 @@ def percentile_at(latency: Sequence[Distribution | None], share: float) -> float
     return _percentile(total, share) if total else None
 
 
-def drift(logs: Sequence[float]) -> Student | None:
-    """Where a difference that changes during the comparison has got to at its end; None where it does not change."""
+def shrinking(logs: Sequence[float]) -> Line | None:
+    """The line through a difference that becomes smaller during the comparison, as while one side warms up."""
     if len(logs) < TREND_PAIRS:
         return None
     line = statistics.trend(logs)
-    return line.end if line.p < TREND_P else None
+    return line if line.p < TREND_P and line.slope * fmean(logs) < 0 else None
 
 
 @lru_cache(maxsize=4096)

@@ -8,8 +8,9 @@ all of it is beyond, otherwise *inconclusive*. The limit is the claim itself (:m
    there a guard needs no adjustment (intersection-union, Berger 1982). That a guard is broken is adjusted over the
    guards, in which the P50 of all requests weighs most.
 2. A machine on which a side differs from itself for certain decides nothing.
-3. A difference that still changes during the comparison counts as what it has become at the end.
-4. A gain of a side that answers differently, or with more errors, is none (:mod:`.guards`).
+3. The exact sign-flip test must agree, from eight pairs on: it holds whatever the noise is like.
+4. A difference that shrinks during the comparison decides nothing when it would be gone after some more pairs.
+5. A gain of a side that answers differently, or with more errors, is none (:mod:`.guards`).
 """
 
 import math
@@ -26,7 +27,8 @@ from easymo.proof.verdict.statistics import Estimate, Student
 Decision = Literal["kept", "broken", "inconclusive"]
 #: Weight of the P50 of all requests among the guards; every other guard has 1.
 MAIN_WEIGHT = 4.0
-ALPHA = 0.05
+#: From so many pairs on the exact test can be as sure as a verdict must be (2 / 2**8 < 1 %).
+EXACT_FROM = 8
 
 
 class Verdict(Struct, frozen=True):
@@ -164,17 +166,23 @@ def _paired(
     shown, deciding = (_bounded(promise, spread, at) for at in (0.95, confidence))
     decision, reason = decide(promise, deciding), found.said
     unsteady = _unsteady(promise, noise)
-    end = estimates.drift(found.logs) if promise.kind == "change" else None
-    if unsteady:
-        decision, reason = "inconclusive", unsteady
-    elif end is not None:
-        low, high = end.change(confidence).lo, end.change(confidence).hi
-        reason = f"{reason}; the difference was still changing, at the end it was {low:+.0%} to {high:+.0%}"
-        if decide(promise, end.change(confidence)) != decision:
-            decision = "inconclusive"
     limit = promise.limit + 1 if promise.kind == "change" else promise.limit
     log_limit = math.log(limit) if limit > 0 else -math.inf
-    flip = statistics.sign_flip_p(found.logs) if 0 < len(found.logs) <= estimates.MOST_FLIPPED else None
+    flip = exact = None
+    if 0 < len(found.logs) <= estimates.MOST_FLIPPED:
+        flip = statistics.sign_flip_p(found.logs)
+        exact = statistics.sign_flip_p([one - log_limit for one in found.logs])
+    line = estimates.shrinking(found.logs) if promise.kind == "change" else None
+    if unsteady:
+        decision, reason = "inconclusive", unsteady
+    elif line is not None and decision != "inconclusive":
+        later = math.expm1(line.at(estimates.GOING_ON * len(found.logs)))
+        if decide(promise, Estimate(later, later, later)) != decision:
+            first, last = math.expm1(line.first), math.expm1(line.at(len(found.logs) - 1))
+            decision = "inconclusive"
+            reason = f"{reason}; the difference shrank from {first:+.0%} to {last:+.0%}: one side was still warming up"
+    if promise.kind == "change" and exact is not None and len(found.logs) >= EXACT_FROM and exact > 1 - confidence:
+        decision = "inconclusive"
     verdict = verdict_of(
         promise,
         decision,

@@ -1,6 +1,6 @@
 """Which rate to offer next in a search for a capacity, and when a step counts as held: pure.
 
-The rate doubles until a step fails, then the gap between the highest rate held and the lowest failed is halved. A rate
+The rate grows until a step fails, then the gap between the highest rate held and the lowest failed is halved. A rate
 has failed when it failed twice: once the gap is closed, its upper end is offered again, and when it holds then, the
 search goes on from there. So one hiccup of the machine costs a step and no verdict.
 """
@@ -30,8 +30,10 @@ class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
     limit_rps: float = 5000.0
 
 
-def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float, resolution: float) -> float | None:
-    """Rate of the next step, or None when the search is over.
+def next_rate(
+    steps: Sequence[CapacityStep], start_rps: float, limit_rps: float, resolution: float, growth: float = 2.0
+) -> float | None:
+    """Rate of the next step, or None when the search is over; a held one grows by the factor `growth`.
 
     It is over when the lowest rate that failed twice is at most `resolution` times the highest held one.
     """
@@ -39,7 +41,7 @@ def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float,
         return min(start_rps, limit_rps)
     found = bounds(steps)
     if found.failed_rps is None:
-        return None if found.held_rps >= limit_rps else min(found.held_rps * 2, limit_rps)
+        return None if found.held_rps >= limit_rps else min(float(round(found.held_rps * growth)), limit_rps)
     if found.held_rps == 0 and found.failed_rps > 1:
         return found.failed_rps / 2
     between = float(round(math.sqrt(found.held_rps * found.failed_rps)))

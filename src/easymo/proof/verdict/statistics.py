@@ -125,10 +125,15 @@ def relative_change(before: Sequence[float], after: Sequence[float], confidence:
 
 
 class Line(Struct, frozen=True):
-    """A straight line through values in their order: two-sided p of its slope being 0, and where it ends."""
+    """A straight line through values in their order: where it begins, its slope, two-sided p of that being 0."""
 
+    first: float
+    slope: float
     p: float
-    end: Student
+
+    def at(self, place: float) -> float:
+        """The line's value at the place of a value."""
+        return self.first + self.slope * place
 
 
 def trend(values: Sequence[float]) -> Line:
@@ -140,8 +145,7 @@ def trend(values: Sequence[float]) -> Line:
     slope = sum((x - middle) * y for x, y in zip(places, values, strict=True)) / square
     rest = sum((y - mean - slope * (x - middle)) ** 2 for x, y in zip(places, values, strict=True)) / (count - 2)
     tilt = Student(slope, math.sqrt(rest / square), count - 2)
-    at_end = math.sqrt(rest * (1 / count + middle**2 / square))
-    return Line(tilt.p(0.0), Student(mean + slope * middle, at_end, count - 2))
+    return Line(mean - slope * middle, slope, tilt.p(0.0))
 
 
 def sign_flip_p(values: Sequence[float]) -> float:

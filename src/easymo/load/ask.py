@@ -1,5 +1,7 @@
-"""`python -m easymo.proof.session.ask`: sends the questions that come on standard input and prints the answers as
-JSON."""
+"""`python -m easymo.load.ask`: sends a scenario's requests one after the other and prints the answers as JSON.
+
+No load and no times: what a system answers. The bytes sent are those that the generator sends.
+"""
 
 import http.client
 import os
@@ -9,7 +11,7 @@ import ssl
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +23,6 @@ from easymo.load.job import Job, schedule_of
 from easymo.load.realtime import die_with_parent
 from easymo.load.schedule import Schedule, Stage
 from easymo.load.target import Target
-from easymo.proof.verdict.answers import Answer, Normaliser, answer, normalised
 
 TIMEOUT_S = 10.0
 #: A request that is rare in the mix is asked this often all the same.
@@ -33,7 +34,7 @@ class Questions(Struct, frozen=True, kw_only=True):
     """What to ask: the first `requests` of the scenario's seeded sequence, until `seconds` have passed.
 
     `safe`: only requests that change nothing. A scenario file may hold a function `normalise(request, body)` that
-    returns the body to compare; `leave_out` are JSON pointers to what it should not hold.
+    returns the body to compare.
     """
 
     scenario: str
@@ -41,14 +42,23 @@ class Questions(Struct, frozen=True, kw_only=True):
     seed: int
     requests: int
     seconds: float
-    leave_out: list[str] = []
     safe: bool = False
+
+
+class Reply(Struct, frozen=True):
+    """One answer to the request of that name; `asked` is its method and path. Where a redirect leads ends its body."""
+
+    request: str
+    asked: str
+    status: int
+    content_type: str
+    body: bytes
 
 
 class Asked(Struct, frozen=True):
     """The answers in their order, or why the scenario cannot be used."""
 
-    answers: list[Answer] = []
+    replies: list[Reply] = []
     refused: str = ""
 
 
@@ -69,23 +79,24 @@ def ask(questions: Questions) -> Asked:
         return Asked(refused=str(error))
     normalise = _normaliser(Path(questions.scenario))
     until = time.monotonic() + questions.seconds
-    answers = []
+    replies = []
     for place in _chosen(schedule, questions):
         if time.monotonic() > until:
             break
         kind = schedule.kinds[place]
         name, payload = schedule.requests[kind].name, schedule.payloads[place]
         status, content_type, body = _send(schedule.targets[kind], payload)
-        body = normalised(body if normalise is None else normalise(name, body), content_type, questions.leave_out)
         asked = payload.split(b" HTTP/1.1", 1)[0].decode("latin-1")
-        answers.append(answer(name, asked, status, content_type, body))
-    return Asked(answers)
+        replies.append(Reply(name, asked, status, content_type, normalise(name, body) if normalise else body))
+    return Asked(replies)
 
 
 def _chosen(schedule: Schedule, questions: Questions) -> Iterator[int]:
     """The first places, and later ones of requests that were rare until then."""
     seen = Counter[int]()
     for place, (kind, payload) in enumerate(zip(schedule.kinds, schedule.payloads, strict=True)):
+        if not payload:
+            continue  # a visitor, whose requests depend on the answers
         if questions.safe and not _SAFE.match(payload):
             continue
         if sum(seen.values()) < questions.requests or seen[kind] < AT_LEAST:
@@ -110,10 +121,10 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _normaliser(scenario: Path) -> Normaliser | None:
+def _normaliser(scenario: Path) -> Callable[[str, bytes], bytes] | None:
     """The function `normalise` of the scenario file, which was loaded under this name."""
     module = sys.modules.get(f"_easymo_scenario_{scenario.stem}")
-    found: Normaliser | None = getattr(module, "normalise", None)
+    found: Callable[[str, bytes], bytes] | None = getattr(module, "normalise", None)
     return found
 
 
