@@ -16,10 +16,12 @@ Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Log:
-    """What the server saw, and the way to let it refuse connections from now on."""
+    """What the server saw, of the last request whole, and the way to let it refuse connections from now on."""
 
     stop_listening: Callable[[], None] = lambda: None
     connections: int = 0
+    head: str = ""
+    body: str = ""
     paths: list[str] = field(default_factory=list)
     closed_at_s: list[float] = field(default_factory=list)
 
@@ -39,12 +41,14 @@ async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIte
         talks.add(task)
         try:
             while not writer.is_closing():
+                body = b""
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 path = head.split(" ")[1]
                 for line in head.lower().split("\r\n"):
                     if line.startswith("content-length:"):
-                        await reader.readexactly(int(line.partition(":")[2]))
+                        body = await reader.readexactly(int(line.partition(":")[2]))
                 log.paths.append(path)
+                log.head, log.body = head, body.decode("latin-1")
                 await answer(path, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass

@@ -1,15 +1,20 @@
 """`easymo load run`: what it prints and the exit codes that scripts rely on."""
 
 import asyncio
+import csv
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from easymo.cli import load
-from easymo.load import LoadResult
+from easymo.load import Glance, LoadResult
 from tests.load.http_server import OK, Answer, always_ok, replying, serving
 
 SCENARIO = """
@@ -122,7 +127,11 @@ async def test_a_recording_of_a_day_reaches_the_load_process(scenario: str, tmp_
         (["--url", "ftp://a", "--stages", "5x1s"], "is no target"),
         (["--url", "http://a", "--stages", "5x"], "The stage '5x' cannot be read"),
         (["--url", "http://a", "--stages", "5x1s", "--require", "p95<1"], "wrong unit for p95"),
-        (["--stages", "5x1s"], "--url"),
+        (["--stages", "5x1s"], "A scenario needs --url"),
+        (["--url", "http://a", "--stages", "5x1s", "--header", "X: y"], "are for a URL"),
+        (["--url", "http://a", "--stages", "5x1s", "--percentiles", "50,x"], "--percentiles '50,x' cannot be read"),
+        (["--url", "http://a", "--stages", "5x1s", "--percentiles", "0"], "--percentiles '0' cannot be read"),
+        (["--url", "https://a", "--stages", "5x1s", "--certificate", __file__], "The certificate"),
         (
             ["--url", "http://a", "--stages", "5x1s", "--arrivals", "bursts"],
             "--arrivals 'bursts' is neither poisson nor",
@@ -139,9 +148,111 @@ def test_wrong_use_ends_with_2_and_says_what_is_wrong(scenario: str, options: li
     assert says in click.unstyle(result.stderr)
 
 
+@pytest.mark.usefixtures("punctual")
+async def test_a_url_is_enough() -> None:
+    async with serving(always_ok) as (target, log):
+        arguments = [
+            "run",
+            f"{target.url}/orders?limit=5",
+            "--rate",
+            "50",
+            "--duration",
+            "0.5",
+            "--arrivals",
+            "constant",
+        ]
+        arguments += ["--header", "X-Key: 7", "--gzip", "--host", "shop.example"]
+        result = await asyncio.to_thread(CliRunner().invoke, load.app, arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert set(log.paths) == {"/orders?limit=5"}
+    assert "\r\nHost: shop.example\r\nX-Key: 7\r\nAccept-Encoding: gzip\r\n" in log.head
+    assert "GET /orders?limit=5" in result.stdout
+
+
+@pytest.mark.usefixtures("punctual")
+async def test_a_body_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text('{"a": 1}')
+    async with serving(always_ok) as (target, log):
+        arguments = ["run", f"{target.url}/", "--stages", "20x0.5s", "--method", "PUT"]
+        arguments += ["--data", f"@{tmp_path / 'body.json'}"]
+        result = await asyncio.to_thread(CliRunner().invoke, load.app, arguments)
+    assert result.exit_code == 0
+    assert (log.head.split("\r\n")[0], log.body) == ("PUT / HTTP/1.1", '{"a": 1}')
+
+
+@pytest.mark.usefixtures("punctual")
+async def test_the_figures_are_written_as_csv_prometheus_and_a_line_each_second(scenario: str, tmp_path: Path) -> None:
+    files = {option: tmp_path / option for option in ("csv", "prometheus", "json-lines")}
+    options = [word for option, file in files.items() for word in (f"--{option}", str(file))]
+    code, output, _ = await easymo_load(
+        scenario, "--stages", "50x2.2s", "--arrivals", "constant", "--percentiles", "50,99.9", *options
+    )
+    assert code == 0
+    assert "P99.9" in output
+    rows = list(csv.DictReader(files["csv"].read_text().splitlines()))
+    assert [(row["request"], row["requests"], row["errors"], row["body_bytes"]) for row in rows] == [
+        ("front page", "110", "0", "220"),
+        ("(all)", "110", "0", "220"),
+    ]
+    assert 0 < float(rows[0]["p50_ms"]) <= float(rows[0]["p99.9_ms"])
+    text = files["prometheus"].read_text()
+    assert 'easymo_load_requests{request="front page"} 110\n' in text
+    assert 'easymo_load_responses{request="front page",status="200"} 110\n' in text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    count = [s.value for s in families["easymo_load_latency_seconds"].samples if s.name.endswith("_count")]
+    assert count == [110]
+    seconds = [msgspec.json.decode(line, type=Glance) for line in files["json-lines"].read_bytes().splitlines()]
+    assert [(glance.second, glance.requests) for glance in seconds] == [(1, 50), (2, 50)]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_ctrl_c_prints_what_there_is_and_ends_with_130(scenario: str, processes: str) -> None:
+    answered = 0
+    second_played = asyncio.Event()
+
+    async def answer(_: str, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        answered += 1
+        writer.write(OK)
+        if answered == 100:
+            second_played.set()
+
+    async with serving(answer) as (target, log):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "easymo.cli", "load", "run", scenario, "--url", target.url, "--json"),
+            *("--rate", "100", "--duration", "600", "--processes", processes),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            await asyncio.wait_for(second_played.wait(), 60)
+            process.send_signal(signal.SIGINT)
+            output, complaint = await asyncio.wait_for(process.communicate(), 60)
+        finally:
+            if process.returncode is None:
+                process.kill()
+    assert process.returncode == 130, complaint.decode()
+    result = msgspec.json.decode(output, type=LoadResult)
+    assert result.interrupted
+    assert 90 <= result.requests <= result.sent <= len(log.paths) + 5
+    assert result.rate_rps == pytest.approx(100, rel=0.5)
+    assert complaint.decode() == "easymo load: stopped; the figures are those of the part that was played.\n"
+
+
+def test_init_writes_a_scenario_to_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "calls.txt").write_text("curl http://127.0.0.1/orders\n")
+    result = CliRunner().invoke(load.app, ["init", str(tmp_path / "calls.txt")])
+    assert result.exit_code == 0
+    compile(result.stdout, "load.py", "exec")
+    (tmp_path / "words.txt").write_text("no request in here\n")
+    refused = CliRunner().invoke(load.app, ["init", str(tmp_path / "words.txt")])
+    assert refused.exit_code == 2
+    assert "is none of what a scenario can be written from" in refused.stderr
+
+
 def test_help_shows_an_example() -> None:
     result = CliRunner().invoke(load.app, ["run", "--help"])
     assert result.exit_code == 0
     shown = click.unstyle(result.stdout)
-    assert "Example: easymo load run" in shown
+    assert "Examples: easymo load run http://" in shown
     assert "--url voice-bridge=http://127.0.0.1:4405" in " ".join(shown.split()), "its scenario names its targets"

@@ -7,7 +7,7 @@ import pytest
 
 from easymo.load import Call, LoadResult, Request, Scenario, Stage, Target, build_schedule, run
 from easymo.load.connection import Connection
-from easymo.load.schedule import Arrival
+from easymo.load.schedule import NO_READ, Arrival
 from tests.load.http_server import OK, Answer, always_ok, replying, serving
 
 REQUESTS = 20
@@ -149,8 +149,7 @@ def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
     outcomes: list[int] = []
     connection, wire = Connection(lambda _, __, outcome: outcomes.append(outcome), lambda _: None), Wire()
     connection.connection_made(wire)
-    arrival = Arrival(0, 0)
-    arrival.payload = b"GET / HTTP/1.1\r\n\r\n"
+    arrival = Arrival(0, 0, b"GET / HTTP/1.1\r\n\r\n", NO_READ, None)
     connection.send(arrival, keep=False)
     connection.data_received(OK)
     assert not connection.closed

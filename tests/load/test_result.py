@@ -36,7 +36,7 @@ def summarise(
     for arrival, outcome, waited, ms in zip(plan, outcomes, late, took, strict=True):
         reply.body_bytes, reply.location = max(outcome, 0), b"/login?next=/" if outcome == 302 else b""
         fired_ns = int((arrival.due_ms + waited) * MS)
-        recorder.fired(arrival, fired_ns)
+        arrival.fired_ns, recorder.sent = fired_ns, recorder.sent + 1
         error = error_of(plan.requests[arrival.kind], outcome)
         recorder.done(arrival, outcome, fired_ns + int(ms * MS), reply, error, 0)
     return recorder.result(cpu_s=0.5, priority="normal", stopped_at_s=None)

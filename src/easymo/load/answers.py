@@ -40,15 +40,17 @@ class AnswerCounts:
         self.redirects, self.wrong = Counter[str](), Counter[str]()
         self.body_bytes = 0
 
-    def count(self, status: int, body_bytes: int, location: bytes, error: str | None) -> None:
-        """One answer: its status, its body, the `Location` that it names, and the error that it is, if any."""
-        self.statuses[status] += 1
-        self.body_bytes += body_bytes
-        if location and 300 <= status < 400:
-            place = urlsplit(location.decode("latin-1")).path or "/"
-            self.redirects[place if place in self.redirects or len(self.redirects) < _MOST_KEPT else OTHER] += 1
-        elif error is None:
-            self.sizes[rounded_size(body_bytes)] += 1
+    def count(self, status: int, body_bytes: int, times: int, *, page: bool) -> None:
+        """So many answers of this status with a body of this size; pages are neither errors nor redirects."""
+        self.statuses[status] += times
+        self.body_bytes += body_bytes * times
+        if page:
+            self.sizes[rounded_size(body_bytes)] += times
+
+    def redirect(self, location: bytes) -> None:
+        """An answer with this `Location`."""
+        place = urlsplit(location.decode("latin-1")).path or "/"
+        self.redirects[place if place in self.redirects or len(self.redirects) < _MOST_KEPT else OTHER] += 1
 
     def answers(self) -> Answers:
         return Answers(

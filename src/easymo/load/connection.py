@@ -18,6 +18,7 @@ NO_CONNECTION = -5
 TOO_LONG = -6
 
 _LONGEST_KEPT = 1 << 24
+_LENGTHS = frozenset(map(len, ("location", "content-type", "content-length", "transfer-encoding")))
 
 
 class Connection(asyncio.Protocol):
@@ -100,14 +101,13 @@ class Connection(asyncio.Protocol):
         del self._parser, self._transport  # both lead back here, and the garbage collector rests during a run
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        size = len(name)
-        if size == 14 or size == 17:
+        if len(name) in _LENGTHS:
             if name.lower() in (b"content-length", b"transfer-encoding"):
                 self._sized = True
-        elif size == 12:
-            self._events |= value.startswith(b"text/event-stream")
-        elif size == 8 and name.lower() == b"location":
-            self.location = value
+            elif name.lower() == b"location":
+                self.location = value
+            elif value.startswith(b"text/event-stream"):
+                self._events = True
         if self.keeps:
             self.headers.append((name, value))
 

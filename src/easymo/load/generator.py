@@ -16,9 +16,9 @@ from easymo.load.pool import ConnectionPool
 from easymo.load.realtime import Alarm
 from easymo.load.recorder import REDIRECT, WRONG_ANSWER, Recorder, error_of
 from easymo.load.reply import Reply
-from easymo.load.request import Call, Request
+from easymo.load.request import Call, Request, Visitor
 from easymo.load.result import LoadResult
-from easymo.load.schedule import Arrival, Schedule, render
+from easymo.load.schedule import NO_READ, Arrival, Schedule, Step, render
 from easymo.load.visit import Visit, cookie_header
 
 MAX_CONNECTIONS = 2_000
@@ -65,7 +65,11 @@ class Generator:
         self._pools = tuple(pools.values())
         self._pool_of_kind = [pools[target] for target in schedule.targets]
         self._requests = (*schedule.requests, *schedule.scenario.setup)
-        self._keep = [bool(request.check or request.follow) for request in self._requests]
+        self._first_of_set_up = len(schedule.requests)
+        of_visitors = {
+            id(step) for entry in schedule.scenario.entries if isinstance(entry, Visitor) for step in entry.steps
+        }
+        self._keep = [bool(r.check or r.follow or id(r) in of_visitors) for r in self._requests]
         self._recorder = Recorder(schedule)
         self._ahead: deque[Arrival] = deque()
         self._later: list[tuple[int, int, Arrival]] = []  # a heap: the next steps of visitors
@@ -121,8 +125,7 @@ class Generator:
         for kind, step in enumerate(self._schedule.scenario.setup, start=len(self._schedule.requests)):
             target = self._schedule.targets[kind]
             await self._pool_of_kind[kind].warm(1, _CONNECT_WITHIN_S)
-            request = Arrival(0, kind)
-            request.payload = self._base.payload(step, target, 0)
+            request = Arrival(0, kind, self._base.payload(step, target, 0), NO_READ, None)
             self._set_up_outcome = asyncio.get_running_loop().create_future()
             self._pool_of_kind[kind].send(request, True, time.monotonic_ns())
             try:
@@ -150,7 +153,7 @@ class Generator:
             if second > self._second:
                 self._second = second
                 if self._on_second is not None:
-                    self._on_second(self._recorder.sight(second - self._first_second))
+                    self._on_second(self._recorder.sight(second - self._first_second, self._under_way))
             if len(self._ahead) < _BUILT_AHEAD:
                 self._ahead.extend(islice(self._source, 2 * fired + 1))
             self._go_on()
@@ -177,7 +180,7 @@ class Generator:
 
     def _fire(self, elapsed_ms: int) -> int:
         """Sends everything that is due by now; returns how much that was."""
-        ahead, later = self._ahead, self._later
+        ahead, later, start_ns = self._ahead, self._later, self._start_ns
         fired = 0
         while True:
             if later and later[0][0] <= elapsed_ms and not (ahead and ahead[0].due_ms < later[0][0]):
@@ -185,25 +188,26 @@ class Generator:
             elif ahead and ahead[0].due_ms <= elapsed_ms:
                 request = ahead.popleft()
             else:
+                self._recorder.sent += fired
                 return fired
             fired += 1
             kind = request.kind
-            if request.visitor is not None:
-                self._prepare(request)
+            step = request.step
+            if step is not None and step.visitor is not None:
+                self._prepare(request, step)
             now_ns = time.monotonic_ns()
-            self._recorder.fired(request, now_ns - self._start_ns)
+            request.fired_ns = now_ns - start_ns
             self._under_way[request] = None
-            keep = self._keep[kind] or request.visitor is not None
-            if not self._pool_of_kind[kind].send(request, keep, now_ns):
+            if not self._pool_of_kind[kind].send(request, self._keep[kind], now_ns):
                 self._finished(request, NO_CONNECTION, now_ns, None)
 
-    def _prepare(self, request: Arrival) -> None:
-        if request.visit is None:
+    def _prepare(self, request: Arrival, step: Step) -> None:
+        if step.visit is None:
             memory, jar = self._base.random_numbers.memory, self._base.jar
-            request.visit = Visit(self._schedule, request.number, memory, jar)
-            request.visit.counted = request.due_ms >= self._schedule.warm_up_s * 1000
-        step, target = self._requests[request.kind], self._schedule.targets[request.kind]
-        request.payload = request.visit.payload(step, target, request.due_ms)
+            step.visit = Visit(self._schedule, step.number, memory, jar)
+            step.visit.counted = request.due_ms >= self._schedule.warm_up_s * 1000
+        kind = self._requests[request.kind]
+        request.payload = step.visit.payload(kind, self._schedule.targets[request.kind], request.due_ms)
 
     def _time_out(self, due_by_ms: float) -> None:
         while self._under_way:
@@ -215,20 +219,20 @@ class Generator:
 
     def _finished(self, request: Arrival, outcome: int, now_ns: int, connection: Connection | None) -> None:
         kind = request.kind
-        if kind >= len(self._schedule.requests):
+        if kind >= self._first_of_set_up:
             reply = Reply(outcome, connection.headers, bytes(connection.body)) if connection and outcome > 0 else None
             if not self._set_up_outcome.done():
                 self._set_up_outcome.set_result((outcome, reply))
             return
-        step = self._requests[kind]
-        error, wrong = error_of(step, outcome), None
-        if connection is not None and connection.keeps and outcome > 0:
-            if step.follow and outcome in _FOLLOWED and connection.location:
+        asked = self._requests[kind]
+        error, wrong = error_of(asked, outcome), None
+        if self._keep[kind] and connection is not None and outcome > 0:
+            if asked.follow and outcome in _FOLLOWED and connection.location:
                 if self._follow(request, connection.location, now_ns):
                     return
                 error = REDIRECT
             if error is None:
-                wrong = self._look_at(request, step, Reply(outcome, connection.headers, bytes(connection.body)))
+                wrong = self._look_at(request, asked, Reply(outcome, connection.headers, bytes(connection.body)))
                 error = wrong and WRONG_ANSWER
         del self._under_way[request]
         at_ns = now_ns - self._start_ns
@@ -236,42 +240,44 @@ class Generator:
         self._recorder.done(request, outcome, at_ns, connection, error, first_ns)
         if wrong:
             self._recorder.wrong(request, wrong)
-        if request.visitor is not None:
-            self._next_step(request, step, error, at_ns)
+        if request.step is not None and request.step.visitor is not None:
+            self._next_step(request, request.step, error, at_ns)
         if not self._under_way and not self._all_done.done():
             self._go_on()
 
-    def _look_at(self, request: Arrival, step: Request, reply: Reply) -> str | None:
-        if request.visit is None:
-            return step.fault_of(reply, {})
-        return request.visit.answered(step, self._schedule.targets[request.kind], reply)
+    def _look_at(self, request: Arrival, asked: Request, reply: Reply) -> str | None:
+        if request.step is None or request.step.visit is None:
+            return asked.fault_of(reply, {})
+        wrong: str | None = request.step.visit.answered(asked, self._schedule.targets[request.kind], reply)
+        return wrong
 
-    def _next_step(self, request: Arrival, step: Request, error: str | None, at_ns: int) -> None:
-        visitor, visit = request.visitor, request.visit
-        last = step is visitor.steps[-1]
-        if visit.counted and (step is visitor.steps[0] or last or error):
-            self._recorder.visit(visitor.name, step is visitor.steps[0], last, step.name if error else None)
+    def _next_step(self, request: Arrival, step: Step, error: str | None, at_ns: int) -> None:
+        visitor, asked = step.visitor, self._requests[request.kind]
+        assert visitor is not None
+        first, last = asked is visitor.steps[0], asked is visitor.steps[-1]
+        if step.visit.counted and (first or last or error):
+            self._recorder.visit(visitor.name, first, last, asked.name if error else None)
         if error or last:
             return
         think = visitor.think_s
-        think_s = visit.random_numbers.uniform(*think) if isinstance(think, tuple) else think
+        think_s = think if isinstance(think, int | float) else step.visit.random_numbers.uniform(*think)
         due_ms = -(-at_ns // _TICK_NS) + round(think_s * 1000)
         if due_ms < self._end_ms:
-            following = Arrival(due_ms, request.kind + 1, visitor)
-            following.visit = visit
+            following = Arrival(due_ms, request.kind + 1, b"", NO_READ, Step(visitor, 0, None, step.visit))
             heapq.heappush(self._later, (due_ms, next(self._tie), following))
             self._set_alarm()
 
     def _follow(self, request: Arrival, location: bytes, now_ns: int) -> bool:
         """Sends a redirected request on; False when it leads elsewhere, or has done so too often."""
-        target = self._schedule.targets[request.kind]
+        target, step = self._schedule.targets[request.kind], request.step
+        assert step is not None
         path = request.payload.split(b" ", 2)[1].decode("latin-1")
         base = f"{target.scheme}://{target.authority}"
         url = urlsplit(urljoin(base + path, location.decode("latin-1")))
-        request.hops += 1
-        if f"{url.scheme}://{url.netloc}" != base or request.hops > _MOST_HOPS:
+        step.hops += 1
+        if f"{url.scheme}://{url.netloc}" != base or step.hops > _MOST_HOPS:
             return False
-        headers = request.call.headers if request.call else {}
+        headers = step.call.headers if step.call else {}
         call = Call("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""), headers)
         request.payload = render(call, target)
         return self._pool_of_kind[request.kind].send(request, True, now_ns)

@@ -41,10 +41,10 @@ def glance(sights: Sequence[Sight]) -> Glance:
         second=sights[0].second,
         requests=sum(sight.requests for sight in sights),
         errors=sum(sight.errors for sight in sights),
-        p50_ms=latency and latency.p50,
-        p95_ms=latency and latency.p95,
-        p99_ms=latency and latency.p99,
-        lateness_p99_ms=lateness and lateness.p99,
+        p50_ms=latency.p50 if latency else None,
+        p95_ms=latency.p95 if latency else None,
+        p99_ms=latency.p99 if latency else None,
+        lateness_p99_ms=lateness.p99 if lateness else None,
     )
 
 

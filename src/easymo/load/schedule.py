@@ -22,6 +22,7 @@ NO_READ, FIRST_READ, REPEATED_READ = 0, 1, 2
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _STAGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?x{_NUMBER}s?")
 _ROUNDING = 1e-6  # ms; a whole millisecond that floating point puts just before itself is not the tick before
+_PLACES = (1 << 26) - 1
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -68,39 +69,35 @@ def parse_stages(text: str) -> list[Stage]:
     return stages
 
 
+class Step:
+    """What an arrival needs beyond its bytes, when it does: the visitor that it belongs to, or the call to redirect."""
+
+    __slots__ = ("call", "hops", "number", "visit", "visitor")
+
+    def __init__(self, visitor: Visitor | None, number: int, call: Call | None, visit: Any = None) -> None:
+        self.visitor, self.number, self.call, self.visit = visitor, number, call, visit
+        self.hops = 0
+
+
 class Arrival:
-    """One request of a schedule, and while it is under way also what has become of it.
+    """One request of a schedule, and while it is under way also who carries it.
 
     `due_ms` counts from the start of the run in ticks of 1 ms, `kind` is a place in the schedule's `requests`,
     `payload` the bytes on the wire, `read` says whether it is a GET and whether the same path of the same target was
-    requested before. `call` is kept where a redirect may need it. A `visitor` builds its requests when they are due:
-    `payload` is empty until then, and `number` counts the arrivals.
+    requested before. The payload of a visitor is empty: its requests are built when they are due.
     """
 
-    __slots__ = (
-        "call",
-        "carrier",
-        "due_ms",
-        "fired_ns",
-        "hops",
-        "kind",
-        "number",
-        "payload",
-        "read",
-        "second",
-        "visit",
-        "visitor",
-    )
+    __slots__ = ("carrier", "due_ms", "fired_ns", "kind", "payload", "read", "step")
 
     carrier: Any
     fired_ns: int
-    second: Any
-    visit: Any
 
-    def __init__(self, due_ms: int, kind: int, visitor: Visitor | None = None, number: int = 0) -> None:
-        self.due_ms, self.kind, self.visitor, self.number = due_ms, kind, visitor, number
-        self.payload, self.read, self.hops, self.visit = b"", NO_READ, 0, None
-        self.call: Call | None = None
+    def __init__(self, due_ms: int, kind: int, payload: bytes, read: int, step: Step | None) -> None:
+        self.due_ms = due_ms
+        self.kind = kind
+        self.payload = payload
+        self.read = read
+        self.step = step
 
 
 @dataclass(frozen=True)
@@ -153,6 +150,7 @@ class Schedule:
         entries, seen = self.scenario.entries, _Seen()
         first_kind = [self.requests.index(entry if isinstance(entry, Request) else entry.steps[0]) for entry in entries]
         numbers = [self.targets.index(target) for target in self.targets]
+        jars, build = [cookies.get(target, "") for target in self.targets], self.scenario.build
         mix, weights = random.Random(f"{self.seed}/mix").random, list(accumulate(entry.weight for entry in entries))
         random_numbers = ScenarioRandom(self.seed, self.salt)
         random_numbers.memory.update(memory)
@@ -160,19 +158,15 @@ class Schedule:
             place = bisect(weights, mix() * weights[-1], 0, len(entries) - 1)  # as random.choices does it
             request, kind = entries[place], first_kind[place]
             if isinstance(request, Visitor):
-                arrival = Arrival(due_ms, kind, request, number)
-            else:
-                arrival = Arrival(due_ms, kind)
-                random_numbers.due_s = due_ms / 1000
-                call = self.scenario.build(request, random_numbers)
-                if request.follow:
-                    arrival.call = call
-                arrival.payload = render(
-                    call, self.targets[kind], cookies.get(self.targets[kind], "") if cookies else ""
-                )
-                if call.method == "GET":
-                    arrival.read = REPEATED_READ if seen.before(numbers[kind], call.path) else FIRST_READ
-            yield arrival
+                yield Arrival(due_ms, kind, b"", NO_READ, Step(request, number, None))
+                continue
+            random_numbers.due_s = due_ms / 1000
+            call = build(request, random_numbers)
+            read = NO_READ
+            if call.method == "GET":
+                read = REPEATED_READ if seen.before(numbers[kind], call.path) else FIRST_READ
+            payload = render(call, self.targets[kind], jars[kind])
+            yield Arrival(due_ms, kind, payload, read, Step(None, number, call) if request.follow else None)
 
     @cached_property
     def _rows(self) -> list[Arrival]:
@@ -199,20 +193,19 @@ class Schedule:
 class _Seen:
     """Which paths were requested: a Bloom filter of 8 MB that is wrong in 0.3 % of cases after 3,600,000 paths."""
 
-    _BITS = 26
-
     def __init__(self) -> None:
-        self._bits = bytearray(1 << self._BITS - 3)
+        self._bits = bytearray(_PLACES + 1 >> 3)
 
     def before(self, target: int, path: str) -> bool:
         """Whether this path of this target was seen; it is from now on."""
-        bits, known, number = self._bits, True, hash((target, path))
-        for shift in (0, 19, 38):
-            place = number >> shift & (1 << self._BITS) - 1
-            mask = 1 << (place & 7)
-            if not bits[place >> 3] & mask:
+        number = hash((target, path))
+        places = number & _PLACES, number >> 19 & _PLACES, number >> 38 & _PLACES
+        bits, known = self._bits, True
+        for place in places:
+            byte, mask = bits[place >> 3], 1 << (place & 7)
+            if not byte & mask:
                 known = False
-                bits[place >> 3] |= mask
+                bits[place >> 3] = byte | mask
         return known
 
 

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from easymo.load.errors import ScenarioError
@@ -31,7 +32,7 @@ class Target:
     def scheme(self) -> str:
         return "https" if self.tls else "http"
 
-    @property
+    @cached_property
     def authority(self) -> str:
         """What stands in the `Host` header."""
         return self.served_as or self.address

@@ -8,6 +8,7 @@ from typing import Any
 
 from easymo.load.request import Call, Request, ScenarioRandom, Visitor
 
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"})
 _METHOD = re.compile(r"[A-Z]+")
 _PATH = re.compile(r"/[!-~]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -23,12 +24,12 @@ def entries_fault(entries: Sequence[Any], setup: Sequence[Any]) -> str | None:
     for entry in entries:
         if not isinstance(entry, Request | Visitor):
             return f"A scenario holds Request(…) and Visitor(…), not {_shown(entry)}."
-        kind = type(entry).__name__.lower()
-        if not isinstance(entry.name, str):
-            return f"The name of a {kind} is {_shown(entry.name)}: it must be a text."
-        if isinstance(entry.weight, bool) or not isinstance(entry.weight, int | float) or not 0 < entry.weight < 1e300:
+        kind, name, weight = type(entry).__name__.lower(), *_name_and_weight(entry)
+        if not isinstance(name, str):
+            return f"The name of a {kind} is {_shown(name)}: it must be a text."
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
             return (
-                f"The weight of {kind} {entry.name!r} is {_shown(entry.weight)}: it must be a number above 0 "
+                f"The weight of {kind} {name!r} is {_shown(weight)}: it must be a number above 0 "
                 f"(leave the {kind} out to send none)."
             )
         if isinstance(entry, Visitor):
@@ -51,8 +52,12 @@ def entries_fault(entries: Sequence[Any], setup: Sequence[Any]) -> str | None:
     return None
 
 
-def _visitor_fault(visitor: Visitor) -> str | None:
-    steps: Any = visitor.steps
+def _name_and_weight(entry: Any) -> tuple[Any, Any]:
+    return entry.name, entry.weight
+
+
+def _visitor_fault(visitor: Any) -> str | None:
+    steps = visitor.steps
     if not isinstance(steps, list | tuple) or not steps:
         return f"steps is {_shown(steps)}: it must be a list with at least one Request"
     think = visitor.think_s if isinstance(visitor.think_s, tuple | list) else (visitor.think_s, visitor.think_s)
@@ -62,10 +67,11 @@ def _visitor_fault(visitor: Visitor) -> str | None:
     return None
 
 
-def _request_fault(request: Any) -> str | None:
-    if not isinstance(request, Request):
+def _request_fault(step: Any) -> str | None:
+    if not isinstance(step, Request):
         return "it must be a Request"
-    expect: Any = request.expect
+    request: Any = step  # nobody has checked what an author wrote
+    expect = request.expect
     checks = request.check if isinstance(request.check, list | tuple) else [request.check]
     if not isinstance(request.name, str):
         return "name must be a text"
@@ -81,20 +87,21 @@ def _request_fault(request: Any) -> str | None:
         return f"expect is {_shown(expect)}: it must be a set of statuses such as {{200, 404}}"
     if not all(callable(check) for check in checks):
         return f"check is {_shown(request.check)}: it must be a function of the reply, or a list of them"
-    captures: Any = request.capture
+    captures = request.capture
     if not isinstance(captures, Mapping) or not all(callable(take) for take in captures.values()):
         return f"capture is {_shown(captures)}: it must be a dictionary such as {{'token': json_value('/token')}}"
     return None
 
 
-def call_fault(call: Any) -> str | None:
+def call_fault(built: Any) -> str | None:
     """Why this cannot be sent as a request, None when it can."""
-    if not isinstance(call, Call):
-        return f"build returned {type(call).__name__}, not a Call(method, path, …)"
-    if type(call.body) is not bytes:
+    if not isinstance(built, Call):
+        return f"build returned {type(built).__name__}, not a Call(method, path, …)"
+    call: Any = built
+    if not isinstance(call.body, bytes):
         advice = "write b'…' or add .encode()" if isinstance(call.body, str) else "json.dumps(…).encode() makes them"
         return f"body is {_shown(call.body)}, but must be bytes: {advice}"
-    if not isinstance(call.method, str) or not _METHOD.fullmatch(call.method):
+    if not isinstance(call.method, str) or (call.method not in _METHODS and not _METHOD.fullmatch(call.method)):
         return f"method {call.method!r} is not an HTTP method in capitals"
     if not isinstance(call.path, str) or not _PATH.fullmatch(call.path):
         return f"path {call.path!r} must start with / and be percent-encoded ASCII (urllib.parse.quote does it)"
