@@ -128,7 +128,18 @@ def prove(
             return
         if before or after or scenario or rate or round_s or duet:
             result, folder = _compare(
-                before, after, acceptance, scenario, rate, round_s, scale, out, mode, gate=gate, budget_s=budget_s, duet=duet
+                before,
+                after,
+                acceptance,
+                scenario,
+                rate,
+                round_s,
+                scale,
+                out,
+                mode,
+                gate=gate,
+                budget_s=budget_s,
+                duet=duet,
             )
         else:
             result, folder = run_proof(acceptance or DEFAULT, out, mode=mode, scale=scale, budget_s=budget_s, base=base)
