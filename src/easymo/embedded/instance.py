@@ -221,9 +221,9 @@ def program_at(variable: str, *names: str) -> Path | None:
     given = os.environ.get(variable)
     if given is None:
         return next((Path(path).absolute() for name in names if (path := shutil.which(name))), None)
-    for path in (Path(given), *(Path(given) / name for name in names)):
-        if path.is_file() and os.access(path, os.X_OK):
-            return path.absolute()
+    for program in (Path(given), *(Path(given) / name for name in names)):
+        if program.is_file() and os.access(program, os.X_OK):
+            return program.absolute()
     raise StartError(names[0], f"{variable} is {given!r}, where no program {' or '.join(names)} is", "")
 
 
