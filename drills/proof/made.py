@@ -75,8 +75,10 @@ def match(
     aa_pairs: int = 4,
     latency: Callable[[float], Distribution] = level,
 ) -> Measurements:
-    """A match as `session/match.py` plays it, on a machine with this noise: `effect` is after / before, `latency` what a
-    round of that P50 has."""
+    """A match as `session/match.py` plays it, on a machine with this noise.
+
+    `effect` is after / before, `latency` what a round of that P50 has.
+    """
     factors = iter(noise(2 * (aa_pairs + pairs), lot))
     measured = Measurements()
     for pair in range(aa_pairs):

@@ -128,15 +128,7 @@ def prove(
             return
         if before or after or scenario or rate or round_s or duet:
             result, folder = _compare(
-                before,
-                after,
-                acceptance,
-                scenario,
-                rate,
-                round_s,
-                scale,
-                out,
-                mode,
+                *(before, after, acceptance, scenario, rate, round_s, scale, out, mode),
                 gate=gate,
                 budget_s=budget_s,
                 duet=duet,

@@ -21,8 +21,11 @@ from msgspec import Struct
 from easymo.load.errors import LoadError
 from easymo.load.job import Job, schedule_of
 from easymo.load.realtime import die_with_parent
+from easymo.load.reply import Reply
+from easymo.load.request import Request
 from easymo.load.schedule import Schedule, Stage
 from easymo.load.target import Target
+from easymo.load.visit import Visit, cookie_header
 
 TIMEOUT_S = 10.0
 #: A request that is rare in the mix is asked this often all the same.
@@ -45,7 +48,7 @@ class Questions(Struct, frozen=True, kw_only=True):
     safe: bool = False
 
 
-class Reply(Struct, frozen=True):
+class Asking(Struct, frozen=True):
     """One answer to the request of that name; `asked` is its method and path. Where a redirect leads ends its body."""
 
     request: str
@@ -58,7 +61,7 @@ class Reply(Struct, frozen=True):
 class Asked(Struct, frozen=True):
     """The answers in their order, or why the scenario cannot be used."""
 
-    replies: list[Reply] = []
+    replies: list[Asking] = []
     refused: str = ""
 
 
@@ -73,48 +76,73 @@ def ask(questions: Questions) -> Asked:
         salt="answers",
         arrivals="constant",
     )
+    normalise = None
+    replies: list[Asking] = []
     try:
         schedule = schedule_of(job)
+        normalise = _normaliser(Path(questions.scenario))
+        until = time.monotonic() + questions.seconds
+        for asked in _sequence(schedule, questions):
+            replies.append(asked)
+            if time.monotonic() > until:
+                break
     except LoadError as error:
         return Asked(refused=str(error))
-    normalise = _normaliser(Path(questions.scenario))
-    until = time.monotonic() + questions.seconds
-    replies = []
-    for place in _chosen(schedule, questions):
-        if time.monotonic() > until:
-            break
-        kind = schedule.kinds[place]
-        name, payload = schedule.requests[kind].name, schedule.payloads[place]
-        status, content_type, body = _send(schedule.targets[kind], payload)
-        asked = payload.split(b" HTTP/1.1", 1)[0].decode("latin-1")
-        replies.append(Reply(name, asked, status, content_type, normalise(name, body) if normalise else body))
-    return Asked(replies)
+    return Asked(
+        [
+            Asking(a.request, a.asked, a.status, a.content_type, normalise(a.request, a.body) if normalise else a.body)
+            for a in replies
+        ]
+    )
 
 
-def _chosen(schedule: Schedule, questions: Questions) -> Iterator[int]:
-    """The first places, and later ones of requests that were rare until then."""
+def _sequence(schedule: Schedule, questions: Questions) -> Iterator[Asking]:
+    """The set-up, then the first arrivals, and later ones of requests that were rare until then."""
+    base = Visit(schedule, 0, {}, {})
+    for kind, step in enumerate(schedule.scenario.setup, start=len(schedule.requests)):
+        _step(base, step, schedule.targets[kind], [])
+    cookies = {target: cookie_header(base.jar, target) for target in base.jar}
     seen = Counter[int]()
-    for place, (kind, payload) in enumerate(zip(schedule.kinds, schedule.payloads, strict=True)):
-        if not payload:
-            continue  # a visitor, whose requests depend on the answers
-        if questions.safe and not _SAFE.match(payload):
+    for arrival in schedule.with_memory(base.random_numbers.memory, cookies):
+        visitor = arrival.step.visitor if arrival.step is not None else None
+        if sum(seen.values()) >= questions.requests and seen[arrival.kind] >= AT_LEAST:
             continue
-        if sum(seen.values()) < questions.requests or seen[kind] < AT_LEAST:
-            seen[kind] += 1
-            yield place
+        if visitor is None:
+            if not questions.safe or _SAFE.match(arrival.payload):
+                seen[arrival.kind] += 1
+                yield _asking(schedule.requests[arrival.kind].name, schedule.targets[arrival.kind], arrival.payload)[0]
+        elif not questions.safe:
+            assert arrival.step is not None
+            seen[arrival.kind] += len(visitor.steps)
+            visit = Visit(schedule, arrival.step.number, base.random_numbers.memory, base.jar)
+            found: list[Asking] = []
+            for place, step in enumerate(visitor.steps):
+                if not _step(visit, step, schedule.targets[arrival.kind + place], found):
+                    break
+            yield from found
 
 
-def _send(target: Target, payload: bytes) -> tuple[int, str, bytes]:
+def _step(visit: Visit, step: Request, target: Target, found: list[Asking]) -> bool:
+    """Send one step of a visit; whether the visitor goes on after its answer."""
+    asked, reply = _asking(step.name, target, visit.payload(step, target, 0))
+    found.append(asked)
+    return reply is not None and step.expects(reply.status) and not visit.answered(step, target, reply)
+
+
+def _asking(request: str, target: Target, payload: bytes) -> tuple[Asking, Reply | None]:
+    asked = payload.split(b" HTTP/1.1", 1)[0].decode("latin-1")
     try:
         with closing(socket.create_connection((target.host, target.port), timeout=TIMEOUT_S)) as plain:
             stream = _tls().wrap_socket(plain, server_hostname=target.host) if target.tls else plain
             stream.sendall(payload)
-            reply = http.client.HTTPResponse(stream, method=payload.split(b" ", 1)[0].decode())
-            reply.begin()
-            location = reply.headers.get("Location", "")
-            return reply.status, reply.headers.get("Content-Type", ""), reply.read() + location.encode()
+            answer = http.client.HTTPResponse(stream, method=payload.split(b" ", 1)[0].decode())
+            answer.begin()
+            body, headers = answer.read(), answer.headers
     except (OSError, http.client.HTTPException):
-        return 0, "", b""
+        return Asking(request, asked, 0, "", b""), None
+    reply = Reply(answer.status, [(name.encode(), value.encode("latin-1")) for name, value in headers.items()], body)
+    said = reply.body + headers.get("Location", "").encode()
+    return Asking(request, asked, answer.status, headers.get("Content-Type", ""), said), reply
 
 
 def _tls() -> ssl.SSLContext:

@@ -5,39 +5,52 @@ neighbouring requests of one kind one goes to either system, which of them first
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from easymo.load.schedule import Schedule
+from easymo.load.errors import ScenarioError
+from easymo.load.request import Request, Visitor
+from easymo.load.schedule import Arrival, Schedule
+from easymo.load.target import Target
 
 #: What the names of the second system's requests end with in the result.
 BESIDE = " (beside)"
 
 
-def duet(first: Schedule, second: Schedule) -> Schedule:
+@dataclass(frozen=True)
+class Duet(Schedule):
     """One schedule of two that differ in their targets alone."""
-    kinds_of_one = len(first.requests)
-    to_second = _coins(first.kinds, random.Random(f"{first.seed}/duet"))
-    named = tuple(msgspec.structs.replace(request, name=request.name + BESIDE) for request in second.requests)
-    return replace(
-        first,
-        requests=first.requests + named,
-        targets=first.targets + second.targets,
-        kinds=[kind + kinds_of_one * coin for kind, coin in zip(first.kinds, to_second, strict=True)],
-        payloads=[(b if coin else a) for a, b, coin in zip(first.payloads, second.payloads, to_second, strict=True)],
-    )
+
+    systems: tuple[Schedule, ...] = ()
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Those of the first system, then those of the second."""
+        first, second = self.systems
+        named = (msgspec.structs.replace(request, name=request.name + BESIDE) for request in second.requests)
+        return (*first.requests, *named)
+
+    def _build(self, memory: Mapping[str, Any], cookies: Mapping[Target, str]) -> Iterator[Arrival]:
+        first, second = self.systems
+        lot, first_of_two, kinds = random.Random(f"{self.seed}/duet"), dict[int, bool](), len(first.requests)
+        for one, other in zip(first, second, strict=True):
+            if one.kind in first_of_two:
+                to_second = not first_of_two.pop(one.kind)
+            else:
+                to_second = first_of_two[one.kind] = lot.random() < 0.5
+            other.kind += kinds
+            yield other if to_second else one
 
 
-def _coins(kinds: Sequence[int], lot: random.Random) -> list[bool]:
-    """For each request whether the second system gets it: balanced within each kind."""
-    first_of_two: dict[int, bool] = {}
-    coins = []
-    for kind in kinds:
-        if kind in first_of_two:
-            coins.append(not first_of_two.pop(kind))
-        else:
-            first_of_two[kind] = lot.random() < 0.5
-            coins.append(first_of_two[kind])
-    return coins
+def duet(first: Schedule, second: Schedule) -> Schedule:
+    """Both in turn. Raises `ScenarioError` for a scenario with visitors or a setup: a capture belongs to one."""
+    scenario = first.scenario
+    if scenario.setup or any(isinstance(entry, Visitor) for entry in scenario.entries):
+        raise ScenarioError(
+            "A scenario with visitors or a setup cannot be played as a duet: leave --duet out, then both take turns."
+        )
+    given = {name: getattr(first, name) for name in first.__dataclass_fields__}
+    return Duet(**{**given, "targets": first.targets + second.targets}, systems=(first, second))

@@ -29,8 +29,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, in the terms of `build_schedule` and `Generator`. `urls` are by target name, "" the default one.
 
     `scenario` is the path of a Python file, or the only request that there is. `share` is `(index, of)`: this process
-    sends every `of`-th request of the schedule. `beside` are the URLs of a second system that takes requests in turn
-    with the first one (`easymo.load.duet`). `host`, `insecure` and `certificate` are for all targets: see `Target`.
+    sends every `of`-th request of the schedule. `host`, `insecure` and `certificate` are for all targets: see `Target`.
+    `beside` are the URLs of a second system that takes the requests in turn with the first one (`easymo.load.duet`).
     """
 
     scenario: str | Call
@@ -52,9 +52,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def schedule_of(job: Job) -> Schedule:
     """The job's schedule, its share taken. Raises `ScenarioError`."""
+    scenario = _scenario_of(job)
     schedules = [
         build_schedule(
-            _scenario_of(job),
+            scenario,
             {
                 name: replace(parse_target(url), served_as=job.host, insecure=job.insecure, certificate=job.certificate)
                 for name, url in urls.items()

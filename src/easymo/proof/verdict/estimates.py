@@ -1,14 +1,14 @@
 """From rounds to estimates: what a metric came to on two sides, and how far chance reaches. Pure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
 
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from easymo.load.distribution import Distribution
+from easymo.load.histogram import Histogram
 from easymo.proof.verdict import statistics
 from easymo.proof.verdict.measurement import Measurements, Phase, Round
 from easymo.proof.verdict.metrics import Metric
@@ -135,10 +135,9 @@ def shrinking(logs: Sequence[float]) -> Line | None:
 
 @lru_cache(maxsize=4096)
 def _decoded(histogram: str) -> dict[int, int]:
-    decoded = HdrHistogram.decode(histogram)
-    counts = enumerate(decoded.counts[: decoded.counts_len])
-    value: Callable[[int], int] = decoded.get_value_from_index
-    return {decoded.get_highest_equivalent_value(value(index)): count for index, count in counts if count}
+    found = Histogram()
+    found.add(histogram)
+    return dict(found.values())
 
 
 def _counts(latency: Distribution | None) -> dict[int, int]:
