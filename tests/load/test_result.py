@@ -122,6 +122,24 @@ def test_the_timeline_has_one_tally_per_second() -> None:
     assert [(second.requests, second.errors) for second in result.timeline] == [(100, 0), (100, 50)]
 
 
+def test_a_long_run_has_every_second_once_however_late_an_answer_comes() -> None:
+    plan = schedule(4000)  # 40 s, of which few are open at a time
+    took = [25_000.0 if place == 5 else 10.0 for place in range(4000)]
+    places = sorted(range(4000), key=lambda place: plan.due_ms[place] + took[place])
+    recorder, rows = Recorder(plan), list(plan)
+    for place in places:
+        rows[place].fired_ns = rows[place].due_ms * MS
+        recorder.done(rows[place], 200, rows[place].fired_ns + int(took[place] * MS), None, None, 0)
+        if place % 20 == 0:
+            recorder._work_in(recorder._rows)  # as when a chunk is full
+            del recorder._rows[:]
+    result = recorder.result(cpu_s=0.0, priority="normal", stopped_at_s=None)
+    assert [second.requests for second in result.timeline] == [100] * 40
+    first = result.timeline[0].latency_ms
+    assert first is not None
+    assert (first.count, first.max) == (100, pytest.approx(25_000, rel=0.001))
+
+
 def test_a_late_generator_makes_the_run_void() -> None:
     assert result_of([200] * 100, late_ms=[0.0] * 98 + [6.0] * 2).void is not None
     assert result_of([200] * 100, late_ms=[0.0] * 98 + [4.0] * 2).void is None

@@ -162,6 +162,21 @@ def test_a_read_is_repeated_when_its_path_was_asked_for_before() -> None:
     assert list(built.reads) == [FIRST_READ, FIRST_READ, REPEATED_READ, REPEATED_READ, FIRST_READ]
 
 
+def test_the_same_path_of_another_target_is_no_repeat() -> None:
+    page = [Request(name, 1, lambda _: Call("GET", "/page"), target=name) for name in ("a", "b")]
+    targets = {"a": Target("127.0.0.1", 1), "b": Target("127.0.0.1", 2)}
+    built = build_schedule(Scenario(page), targets, [Stage(50, 1)], seed=1)
+    first = [built.reads[built.kinds.index(kind)] for kind in (0, 1)]
+    assert first == [FIRST_READ, FIRST_READ]
+    assert list(built.reads).count(REPEATED_READ) == len(built.reads) - 2
+
+
+def test_a_schedule_is_built_the_same_way_each_time_it_is_gone_through() -> None:
+    built = schedule(Stage(200, 1), salt="a")
+    once, again = ([row.payload for row in built] for _ in range(2))
+    assert once == again == built.payloads
+
+
 def test_a_write_is_no_read() -> None:
     built = schedule(Stage(100, 1))
     assert all((read == NO_READ) == (kind == 1) for read, kind in zip(built.reads, built.kinds, strict=True))

@@ -30,7 +30,7 @@ _WARM_AT_LEAST, _WARM_AT_MOST = 8, 256
 _CONNECT_WITHIN_S = 5.0
 _LEAD_NS = 20_000_000
 _OTHER_FILES = 64
-_BUILT_AHEAD = 20_000  # a round of a comparison is built before it begins; of longer runs only this much is in memory
+_BUILT_AHEAD = 10_000  # a round of a comparison is built before it begins; of longer runs only this much is in memory
 _MOST_HOPS = 10
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 

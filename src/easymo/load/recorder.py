@@ -18,7 +18,7 @@ from easymo.load.distribution import read
 from easymo.load.histogram import Histogram
 from easymo.load.live import Sight
 from easymo.load.request import Request
-from easymo.load.result import LoadResult, Tally, Visits, in_order, with_ratios
+from easymo.load.result import LoadResult, Tally, Visits, add_tallies, in_order, with_ratios
 from easymo.load.schedule import FIRST_READ, REPEATED_READ, Arrival, Schedule
 
 _FAILURES = {
@@ -36,8 +36,8 @@ _REDIRECT = 1 << 8  # added to the place of an error: the answer is a redirect
 _NS_PER_MS = 1_000_000
 _COLUMNS = 10
 _CHUNK = 256 * _COLUMNS
-_CHUNKS_KEPT = 400  # 8 MB: what a comparison plays in a round is worked in after its end
-_SECONDS_OPEN = 60
+_CHUNKS_KEPT = 80  # 20,000 requests, 2 MB: what a comparison plays in a round is worked in after its end
+_SECONDS_OPEN = 10
 _REASONS = 1000
 
 
@@ -240,10 +240,12 @@ class Recorder:
         )
 
     def _close_oldest(self) -> None:
-        """Keeps only the encoded form of a second's latencies; what is answered later is missing there."""
+        """Keeps only the encoded form of a second's latencies."""
         number = min(self._seconds)
         second = self._seconds.pop(number)
-        self._timeline[number] = Tally(second.requests, second.errors, read(second.latencies))
+        tally = Tally(second.requests, second.errors, read(second.latencies))
+        earlier = self._timeline.get(number)  # there is one when a late answer opened the second again
+        self._timeline[number] = tally if earlier is None else add_tallies([earlier, tally])
 
 
 def _table(rows: "array[int]") -> Iterable[tuple[int, ...]]:

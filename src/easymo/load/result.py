@@ -100,9 +100,11 @@ def merge(results: Sequence[LoadResult]) -> LoadResult:
         latency_ms=add(result.latency_ms for result in results),
         service_ms=add(result.service_ms for result in results),
         lateness_ms=add(result.lateness_ms for result in results),
-        per_request={name: _add([r.per_request[name] for r in results if name in r.per_request]) for name in names},
+        per_request={
+            name: add_tallies([r.per_request[name] for r in results if name in r.per_request]) for name in names
+        },
         timeline=[
-            _add([tally for tally in second if tally])
+            add_tallies([tally for tally in second if tally])
             for second in zip_longest(*(result.timeline for result in results))
         ],
         reads=sum(result.reads for result in results),
@@ -149,7 +151,8 @@ def _void(latency_ms: Distribution | None, lateness_ms: Distribution | None) -> 
     )
 
 
-def _add(tallies: Sequence[Tally]) -> Tally:
+def add_tallies(tallies: Sequence[Tally]) -> Tally:
+    """All the requests of `tallies` together."""
     return Tally(
         requests=sum(tally.requests for tally in tallies),
         errors=sum(tally.errors for tally in tallies),
