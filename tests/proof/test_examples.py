@@ -13,7 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 600
 #: The short form, shorter still: it shows that everything works together, not how fast it is.
-SHORTER = {"[load]\n": "[load]\npairs = 2\nround_s = 0.6\n", "limit_rps = 80": "limit_rps = 20\nstep_s = 0.6"}
+SHORTER = {"[load]\n": "[load]\npairs = 2\nround_s = 0.6\n", "limit_rps = 40": "limit_rps = 10\nstep_s = 0.6"}
 
 
 @pytest.fixture
