@@ -159,6 +159,9 @@ scenario = "load.py"
         ("", '[treatments.x]\napply = ["alembic", "upgrade", "+1"]', "has no `undo`"),
         ("", '[treatments.a]\ncheckout = "x"\n[treatments.b]\ncheckout = "y"', "name a checkout each"),
         ("", "[treatments.a]\n", "changes nothing"),
+        ("", '[treatments.both]\nenvironment = { A = "1" }', "cannot be named 'both'"),
+        ("", '[treatments."a b"]\nenvironment = { A = "1" }', "cannot be named 'a b'"),
+        ('environment = { DB = "{database_pass}" }', "", "is no part of an address"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path: Path, system: str, rest: str, said: str) -> None:

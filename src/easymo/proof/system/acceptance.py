@@ -24,6 +24,10 @@ from easymo.proof.verdict.simulated import Autoscaling
 DEFAULT_FILE = "acceptance.toml"
 
 
+#: Names of arms and scratch databases that a treatment's own arm cannot have.
+ARM_NAMES = {"none", "both", "answers", "template", "control"}
+TREATMENT_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,19}")
+ADDRESS_PARTS = ("url", "host", "port", "name", "user", "password")
 #: One command (a list of words), or several (a list of such lists).
 Commands = list[str | list[str]]
 
@@ -292,6 +296,8 @@ def _check_commands(refuse: typing.Callable[..., typing.NoReturn], acceptance: A
         except ValueError as error:
             refuse(keys, f"{error}.")
     for name, treatment in acceptance.treatments.items():
+        if not TREATMENT_NAME.fullmatch(name) or name in ARM_NAMES:
+            refuse(("treatments", name), f"a treatment cannot be named {name!r}.", "up to 20 letters, digits, - and _")
         if treatment.apply and not treatment.undo:
             refuse(
                 ("treatments", name, "apply"), f"treatment {name!r} has no `undo` command that takes it back.", "undo"
@@ -326,6 +332,9 @@ def _check_addresses(refuse: typing.Callable[..., typing.NoReturn], system: Syst
                 '"{database_url}", or its parts such as "postgresql+asyncpg://{database_user}:{database_password}'
                 '@{database_host}:{database_port}/{database_name}"',
             )
+        for name in re.findall(r"\{((?:database|redis)_\w*)\}", text):
+            if name.partition("_")[2] not in ADDRESS_PARTS:
+                refuse(keys, f"{{{name}}} is no part of an address.", ", ".join(ADDRESS_PARTS))
         for name in re.findall(r"\{url:([^}]*)\}", text):
             if name not in names:
                 refuse(keys, f"{{url:{name}}} names no process of this system.", ", ".join(names))
