@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  ?= .venv-bench
 AUDIT  ?= .venv-audit
+SITE   ?= .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install prove prove-twice test lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: docs-site help install prove prove-twice test test-fast test-bare mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +30,27 @@ prove-twice: install ## two runs one after the other; fails when a promise is ke
 	for run in first second; do $(BIN)/easymo prove --out runs/$$stamp-$$run $(ARGS) || exit $$?; done && \
 	$(BIN)/python -m easymo.proof.accepted.consistency runs/$$stamp-first/verdict.json runs/$$stamp-second/verdict.json
 
+# Many tests wait for a server or a process, so there are twice as many workers as cores.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
 test: install ## all tests; ARGS='-k cache' for some
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: install ## what to run before each commit: all that is pure and all that needs a server, 90 s
+	$(PYTEST) -m 'not slow and not alone' $(ARGS)
+
+test-bare: install ## the tests that skip where only Python and make are installed: they must skip, and leave nothing
+	$(BIN)/python -m tests.session.bare
+
+mutants: install ## break the code on purpose, in a copy, and see whether a test notices; ARGS='--only cache'
+	$(BIN)/python -m drills.mutants $(ARGS)
+
+size: install ## code lines per package, without docstrings, comments and blanks
+	$(BIN)/python -m tests.repo.size
+
+build: install ## the wheel and the source distribution, in dist/
+	$(BIN)/python -m hatchling build
 
 lint: install ## ruff, mypy --strict, import contracts, generated docs up to date, no secret in a file
 	$(BIN)/ruff check .
@@ -38,6 +58,7 @@ lint: install ## ruff, mypy --strict, import contracts, generated docs up to dat
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.repo.documents --check
+	$(BIN)/python -m tests.repo.reference --check
 	$(BIN)/python -m tests.repo.secret_scan
 
 audit: $(AUDIT)/.ready ## known vulnerabilities of what requirements.lock pins; asks the network, so .ci/run does not
@@ -60,7 +81,16 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
+	$(BIN)/python -m tests.repo.reference
 	$(BIN)/python -m tests.hpa.documents
+
+docs-site: $(SITE)/.ready ## all of docs/ as a searchable site in build/site; a dead link fails
+	$(SITE)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
+
+$(SITE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check furo==2025.12.19 myst-parser==5.2.0 sphinx==9.0.4
+	@touch $@
 
 bench-cache: $(BENCH)/.ready ## easymo.cache beside its peers, on an idle machine (evidence/cache/)
 	$(BENCH)/bin/python -m benchmarks.cache --out evidence/cache
@@ -124,10 +154,10 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 
 lock: install ## compile the lock files again (pyproject.toml, benchmarks/requirements.in, those of the images)
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
-	$(COMPILE) pyproject.toml --extra services -c requirements.lock -o docker/services.lock
-	$(COMPILE) pyproject.toml --extra services --extra video -c requirements.lock -o docker/video.lock
+	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services --group video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
 	rm -rf $(VENV) $(BENCH) $(AUDIT) $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from easymo.load import Job, Stage, run_process
@@ -62,7 +63,7 @@ def accuracy_tools() -> list[Tool]:
     """Every tool told to send 1,000 requests/s, in the ways in which that can be said to it."""
     return [
         *(
-            Tool(f"easymo load, {how}", None, 1000, lambda url, s, how=how: _easymo(url, s, 1000, how))
+            Tool(f"easymo load, {how}", None, 1000, partial(_easymo, rate_rps=1000, arrivals=how))
             for how in ("constant", "poisson")
         ),
         Tool("Locust, 10 users × 100/s", "locust", 1000, lambda url, s: _locust(url, s, 10, 100)),

@@ -59,8 +59,10 @@ class Fault:
 @asynccontextmanager
 async def valkey_killed(world: World) -> AsyncIterator[None]:
     await asyncio.to_thread(world.valkey.kill)
-    yield
-    await asyncio.to_thread(world.valkey.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(world.valkey.start)
 
 
 @asynccontextmanager
@@ -75,8 +77,10 @@ async def valkey_hung(world: World) -> AsyncIterator[None]:
 @asynccontextmanager
 async def valkey_slow(world: World) -> AsyncIterator[None]:
     world.wire.delay_s = 0.5
-    yield
-    world.wire.delay_s = 0.0
+    try:
+        yield
+    finally:
+        world.wire.delay_s = 0.0
 
 
 @asynccontextmanager
@@ -85,16 +89,20 @@ async def valkey_full(world: World) -> AsyncIterator[None]:
         before = await redis.config_get("maxmemory*")
         await redis.config_set("maxmemory-policy", "noeviction")
         await redis.config_set("maxmemory", "1")
-        yield
-        for name in ("maxmemory", "maxmemory-policy"):
-            await redis.config_set(name, before[name])
+        try:
+            yield
+        finally:
+            for name in ("maxmemory", "maxmemory-policy"):
+                await redis.config_set(name, before[name] or "")
 
 
 @asynccontextmanager
 async def postgres_killed(world: World) -> AsyncIterator[None]:
     await asyncio.to_thread(world.postgres.kill)
-    yield
-    await asyncio.to_thread(world.postgres.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(world.postgres.start)
 
 
 @asynccontextmanager
@@ -147,18 +155,22 @@ async def service_killed(world: World) -> AsyncIterator[None]:
     victims = [next(r for r in world.replicas if r.service == service) for service in _SERVICES[:2]]
     for victim in victims:
         await victim.end(signal.SIGKILL)
-    yield
-    for victim in victims:
-        await victim.start()
+    try:
+        yield
+    finally:
+        for victim in victims:
+            await victim.start()
 
 
 @asynccontextmanager
 async def service_ended(world: World) -> AsyncIterator[None]:
     victims = [next(r for r in world.replicas if r.service == service) for service in _SERVICES[:2]]
     await asyncio.gather(*(victim.end() for victim in victims))
-    yield
-    for victim in victims:
-        await victim.start()
+    try:
+        yield
+    finally:
+        for victim in victims:
+            await victim.start()
 
 
 @asynccontextmanager

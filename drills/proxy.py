@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from drills.fleet import Replica, free_ports
+from tests.indexes.servers import SEARCHED
 
 _READY_WITHIN_S = 60
 
@@ -34,7 +35,7 @@ defaults
 
 def haproxy() -> str:
     """The program; a failure in CI and a loud skip elsewhere when it is missing."""
-    found = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    found = shutil.which("haproxy", path=SEARCHED)
     if found is None:
         message = "haproxy is not installed, so nothing was restarted behind it: apt-get install haproxy"
         if os.environ.get("CI") == "true":

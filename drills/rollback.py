@@ -88,8 +88,8 @@ async def drill(rate_rps: float, scale: str, *, timeout_s: float = 10.0, stretch
         scale=scale,
         requests=traffic.requests,
         errors=traffic.errors,
-        latency_p95_ms=latency_ms and latency_ms.p95,
-        latency_p99_ms=latency_ms and latency_ms.p99,
+        latency_p95_ms=latency_ms.p95 if latency_ms else None,
+        latency_p99_ms=latency_ms.p99 if latency_ms else None,
         seconds=round(report.seconds, 1),
         step_seconds={
             step: round(sum(outcome.seconds for outcome in report.outcomes if outcome.step == step), 1)

@@ -78,8 +78,8 @@ async def restart_under_load(
         requests=traffic.requests,
         errors=traffic.errors,
         exit_codes=exit_codes,
-        latency_p95_ms=latency_ms and latency_ms.p95,
-        latency_p99_ms=latency_ms and latency_ms.p99,
+        latency_p95_ms=latency_ms.p95 if latency_ms else None,
+        latency_p99_ms=latency_ms.p99 if latency_ms else None,
         seconds=round(seconds, 1),
     )
 

@@ -58,9 +58,12 @@ class Breakable:
 
     def start(self) -> None:
         """Returns once it accepts connections."""
-        as_user = {"user": self._user} if os.geteuid() == 0 else {}
         self._again = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user if os.geteuid() == 0 else None,
         )
         self._pid = self._again.pid
         deadline = time.monotonic() + _WITHIN_S

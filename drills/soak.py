@@ -108,7 +108,7 @@ async def watch(replicas: Mapping[str, Replica], database_url: str, seconds: flo
             started = time.monotonic()
             while (at := time.monotonic() - started) < seconds:
                 if at >= seconds * _WARM_UP_RATIO:
-                    held = dict(await connection.fetch(_CONNECTIONS, SERVICES))
+                    held = {row[0]: row[1] for row in await connection.fetch(_CONNECTIONS, SERVICES)}
                     for service, replica in replicas.items():
                         seen = await _held(client, replica) | {"connections to Postgres": held.get(service, 0)}
                         for name, value in seen.items():

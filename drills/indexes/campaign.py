@@ -79,7 +79,7 @@ def campaign(kills: int, seed: int, folder: Path) -> dict[str, Any]:
         "kills": kills,
         "seed": seed,
         "whole_apply_ms": round(duration * 1000, 1),
-        "left_behind": Counter(part for entry in rounds for part in entry["left"].split(", ")),
+        "left_behind": Counter(part for entry in rounds for part in str(entry["left"]).split(", ")),
         "rounds": rounds,
     }
 

@@ -76,10 +76,12 @@ async def writing(pool: "asyncpg.Pool[asyncpg.Record]", rate: float, rows: int) 
             task.add_done_callback(tasks.discard)
 
     sender = asyncio.create_task(send())
-    yield times_ms
-    stop.set()
-    await sender
-    await asyncio.gather(*tasks)
+    try:
+        yield times_ms
+    finally:
+        stop.set()
+        await sender
+        await asyncio.gather(*tasks)
 
 
 async def measure(url: str, declared: list[Declared], rate: float, rows: int, quiet_s: float) -> dict[str, Any]:

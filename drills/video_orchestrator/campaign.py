@@ -119,9 +119,11 @@ class Campaign:
         scenes = []
         for order in range(self._random.randint(1, 3)):
             length_s = self._random.randint(10, 110) / 30
-            sound = {"audio": {"src": "tone.wav", "type": "music", "gain": -number / 100}}
-            logo = {"overlays": [{"id": "logo", "type": "logo", "src": "logo.png", "startTime": number / 1e6}]}
-            extra = self._random.choice([{}, sound, logo])
+            sound: dict[str, object] = {"audio": {"src": "tone.wav", "type": "music", "gain": -number / 100}}
+            logo: dict[str, object] = {
+                "overlays": [{"id": "logo", "type": "logo", "src": "logo.png", "startTime": number / 1e6}]
+            }
+            extra: dict[str, object] = self._random.choice([{}, sound, logo])
             scenes.append(scene(order, shot("test.mp4", length_s), **extra))
         return plan(*scenes, id=f"plan-{number}", width=320 + 2 * (number % 200))
 

@@ -1,6 +1,7 @@
 """`python -m easymo_platform`: hands over to the command named first."""
 
 import importlib
+import signal
 import sys
 
 _COMMANDS = {
@@ -42,4 +43,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # A command that a script starts in the background inherits an ignored SIGINT, and nothing would end `up` or
+    # `status --watch` then.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

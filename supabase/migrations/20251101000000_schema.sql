@@ -251,6 +251,7 @@ create table agent_quotes (
 );
 create index agent_quotes_session_price on agent_quotes (session_id, price_amount, estimated_time_minutes);
 
+-- easymo:ignore foreign-key-without-index quotes are never deleted, and nobody looks a session up by its quote
 alter table agent_sessions
   add constraint agent_sessions_selected_quote_fkey foreign key (selected_quote_id) references agent_quotes (id);
 

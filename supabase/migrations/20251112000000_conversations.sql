@@ -1,5 +1,6 @@
 -- What whatsapp-webhook knows of a phone number between two of its messages: the service that was chosen, the agent
 -- session it talks in, and the last message, since free text may only be sent for 24 hours after it.
+-- easymo:ignore foreign-key-without-index sessions are never deleted, and nobody looks a conversation up by its session
 create table whatsapp_conversations (
   phone_number text primary key,
   active_service text,

@@ -46,11 +46,9 @@ create index concurrently idx_voice_calls_user_created on voice_calls (user_id, 
 create index concurrently idx_whatsapp_messages_user_created on whatsapp_messages (user_id, created_at);
 
 -- Q13, active calls of the last 24 hours. The time bound left the predicate, where now() is not allowed, for the query.
--- easymo:ignore predicate-ends-hot idx_voice_calls_status has ended HOT for this table already
 create index concurrently idx_voice_calls_recent_active on voice_calls (created_at) where status = 'active';
 
 -- Q6b and Q7, pending and failed messages, oldest and of the last hour. The time bound left the predicate, as above.
--- easymo:ignore predicate-ends-hot without it the work list reads every message, each minute
 create index concurrently idx_whatsapp_messages_recent_pending on whatsapp_messages (created_at)
   where status in ('pending', 'failed');
 

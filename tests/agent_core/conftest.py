@@ -11,20 +11,9 @@ from redis.asyncio import Redis
 
 from easymo.embedded import Valkey
 from easymo_platform.agent_core.app import create
-from easymo_platform.operations.migrate import MIGRATIONS
+from tests import asgi
 
 AgentCore = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection of the test's own to a database with the baseline's schema and no rows."""
-    connection = await asyncpg.connect(database_url)
-    for file in sorted(MIGRATIONS.glob("*.sql")):
-        if "performance" not in file.name:
-            await connection.execute(file.read_text())
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -34,11 +23,11 @@ async def user_id(database: "asyncpg.Connection[asyncpg.Record]") -> UUID:
 
 
 @pytest.fixture
-async def environ(database: object, database_url: str, valkey: Valkey) -> dict[str, str]:
+async def environ(database: object, baseline_url: str, valkey: Valkey) -> dict[str, str]:
     async with Redis.from_url(valkey.url) as redis:
         await redis.flushall()
     return {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": baseline_url,
         "REDIS_URL": valkey.url,
         "DATABASE_POOL_SIZE": "3",
         "AUTH_DISABLED": "true",
@@ -54,7 +43,7 @@ def agent_core(environ: Mapping[str, str]) -> AgentCore:
     @asynccontextmanager
     async def run(**more: str) -> AsyncIterator[httpx.AsyncClient]:
         app = create({**environ, **more})
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = asgi.transport(app, raise_app_exceptions=False)
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://agent-core") as client:
             client.app = app  # type: ignore[attr-defined]
             yield client

@@ -14,9 +14,9 @@ from litestar import Litestar, Request, Response, post
 
 from easymo_platform.agent_core.rules import reply_by_rules
 from tests.agent_core.conftest import AgentCore, opened
+from tests.conftest import Database
 from tests.whatsapp_webhook.outside import served
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 KINDS = ("broker", "support", "sales", "marketing", "mobility")
 
 
@@ -129,6 +129,7 @@ async def test_model_is_told_what_was_said_before(
     assert told == [["first"], ["first", "from the model", "second"], ["other", "third"]]
     assert [message["role"] for message in model.asked[1]["messages"]] == ["system", "user", "assistant", "user"]
     row = await database.fetchrow("select tokens_in, tokens_out, model from agent_messages where role = 'agent'")
+    assert row is not None
     assert tuple(row) == (11, 5, "tiny-1")
 
 

@@ -9,8 +9,7 @@ import pytest
 from easymo_platform.agent_core.model import LIVE
 from easymo_platform.agent_core.worker import Sweeper
 from tests.agent_core.conftest import AgentCore, opened
-
-Database = "asyncpg.Connection[asyncpg.Record]"
+from tests.conftest import Database
 
 
 async def test_session_is_opened_once_per_key(agent_core: AgentCore, user_id: UUID) -> None:

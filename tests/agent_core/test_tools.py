@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from easymo_platform.voice_bridge import app as voice_bridge_app
 from tests.agent_core.conftest import AgentCore
+from tests.conftest import Database
 from tests.whatsapp_webhook.outside import served
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -58,8 +58,10 @@ async def test_every_tool_works_with_its_permission_and_leaves_a_trail(
     call = await database.fetchrow(
         "select to_number, topic from voice_calls where id = $1", answers["create-call"]["callId"]
     )
+    assert call is not None
     assert tuple(call) == ("+250700000001", "delivery")
     payment = await database.fetchrow("select amount, status, type from transactions")
+    assert payment is not None
     assert (int(payment["amount"]), payment["status"], payment["type"]) == (1200, "pending", "payment")
     trail = await database.fetch(
         "select tool from agent_tool_events where tenant_id = 'kigali' and subject = 'agent-7'"

@@ -7,6 +7,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Cluster:
             await client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[index], bounds[index + 1] - 1)
             await client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, bus_ports[0])
         for client in clients:
-            await eventually(lambda client=client: _agrees(client), timeout_s=10)
+            await eventually(partial(_agrees, client), timeout_s=10)
             await client.aclose()
 
 
@@ -165,10 +166,13 @@ async def open_cache(namespace: str) -> AsyncIterator[Open]:
     opened: list[CacheService] = []
 
     async def open_(url: str, **options: Any) -> CacheService:
-        cache = await CacheService(url, **{"namespace": namespace, "timeout": 1.0} | options).__aenter__()
+        settings: dict[str, Any] = {"namespace": namespace, "timeout": 1.0, **options}
+        cache = await CacheService(url, **settings).__aenter__()
         opened.append(cache)
         return cache
 
-    yield open_
-    for cache in opened:
-        await cache.__aexit__(None, None, None)
+    try:
+        yield open_
+    finally:
+        for cache in opened:
+            await cache.__aexit__(None, None, None)

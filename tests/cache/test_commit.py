@@ -28,8 +28,10 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     await connection.execute("CREATE TABLE row (id int PRIMARY KEY, name text)")
     await connection.execute("INSERT INTO row VALUES (1, 'old')")
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def fill(cache: CacheService, *keys: int) -> None:
@@ -136,9 +138,11 @@ class TestSession:
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
         )
-        async with AsyncSession(engine) as session:
-            yield session
-        await engine.dispose()
+        try:
+            async with AsyncSession(engine) as session:
+                yield session
+        finally:
+            await engine.dispose()
 
     async def test_deletions_are_sent_after_the_sessions_commit(
         self, cache: CacheService, session: AsyncSession, connection: asyncpg.Connection

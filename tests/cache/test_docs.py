@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from easymo.cache.commands import REPLACE
+from tests import asgi
 
 ROOT = Path(__file__).parents[2]
 HOWTO = (ROOT / "docs/howto/cache-an-endpoint.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ async def answers(monkeypatch: pytest.MonkeyPatch, name: str) -> list[httpx.Resp
     module = types.ModuleType(f"howto_{name}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(python_block(name), name, "exec"), module.__dict__)  # noqa: S102 (a page of ours)
-    transport = httpx.ASGITransport(module.app)
+    transport = asgi.transport(module.app)
     async with module.app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         return [await client.get("/live-calls") for _ in range(2)]
 

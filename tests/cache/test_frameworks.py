@@ -20,6 +20,7 @@ from easymo.cache import CacheService, Strategy
 from easymo.cache import fastapi as in_fastapi
 from easymo.cache import litestar as in_litestar
 from easymo.cache.prometheus import CacheCollector
+from tests import asgi
 from tests.cache.conftest import Loader, eventually
 
 Cache = NamedDependency[CacheService]
@@ -63,7 +64,7 @@ async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
         async def with_state(scope: Any, receive: Any, send: Any) -> None:
             await app(scope | ({"state": dict(state)} if state else {}), receive, send)
 
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://app") as client:
+        async with httpx.AsyncClient(transport=asgi.transport(with_state), base_url="http://app") as client:
             yield client
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from easymo.cache import CacheService, Strategy
+from easymo.embedded import Valkey
 from tests.cache.conftest import Loader, Open, eventually
 
 HOT = Strategy("hot", key="hot:{id}", ttl=0.4)
@@ -24,7 +25,7 @@ async def went_stale(cache: CacheService, key: object) -> None:
     """The ttl is over: `get` does not give the value any more."""
 
     async def gone() -> bool:
-        return await cache.get(key) is None  # type: ignore[call-overload, no-any-return]
+        return await cache.get(key) is None  # type: ignore[call-overload]
 
     await eventually(gone)
 
@@ -146,8 +147,8 @@ async def test_a_refresh_under_way_when_the_key_is_deleted_stores_nothing(cache:
     assert await cache.get(STALE(1)) == "new"
 
 
-async def test_two_processes_refresh_once(valkey: object, open_cache: Open) -> None:
-    url = valkey.url  # type: ignore[attr-defined]
+async def test_two_processes_refresh_once(valkey: Valkey, open_cache: Open) -> None:
+    url = valkey.url
     first, second = await open_cache(url), await open_cache(url)
     loader = Loader("old")
     await first.get_or_set(STALE(1), loader)

@@ -23,8 +23,10 @@ def redis_url(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("REDIS_URL", valkey.url)
     client = redis.Redis.from_url(valkey.url)
     client.flushall()
-    yield valkey.url
-    client.close()
+    try:
+        yield valkey.url
+    finally:
+        client.close()
 
 
 def run(*arguments: str) -> Result:
@@ -139,9 +141,11 @@ def service(redis_url: str) -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_stats_shows_each_strategy_and_the_servers_own_figures_apart(service: str) -> None:

@@ -11,6 +11,8 @@ from drills.clients import MESSAGE, READ, Answered
 from drills.faults import FAULTS
 from easymo_platform.sample_data import keys
 
+pytestmark = pytest.mark.timeout(400)
+
 SCALE = "0.05"
 BY_NAME = {fault.name: fault for fault in FAULTS}
 

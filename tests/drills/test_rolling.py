@@ -13,6 +13,8 @@ SCALE = "0.02"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(600)
 async def test_no_request_fails_while_both_processes_of_a_service_are_restarted(
     database_url: str, valkey: Valkey
 ) -> None:

@@ -12,6 +12,8 @@ from easymo.embedded import Valkey
 from easymo_platform.runtime.auth import Tokens
 from tests.operations.processes import command, end, lines_until
 
+pytestmark = pytest.mark.timeout(400)
+
 HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "first-message.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FRESH_WITHIN_S = 0.1

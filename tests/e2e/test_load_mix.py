@@ -16,6 +16,8 @@ SCENARIO = Path(__file__).parents[1] / "load" / "services.py"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(600)
 def test_no_request_of_the_mix_is_an_error_and_both_arms_get_the_same_load(
     database_url: str, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,8 +29,10 @@ def open_directory() -> Iterator[Path]:
     """A directory that every user can enter, unlike tmp_path."""
     directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
 
 
 def outcome_of_parent(

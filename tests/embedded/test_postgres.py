@@ -1,7 +1,7 @@
 """The embedded Postgres, as its users meet it."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
@@ -67,7 +67,7 @@ async def test_what_measuring_needs_is_set_and_settings_of_the_caller_win() -> N
 
 
 @asynccontextmanager
-async def _settings(server: Postgres) -> AsyncIterator[Callable[[str], object]]:
+async def _settings(server: Postgres) -> AsyncIterator[Callable[[str], Awaitable[object]]]:
     with server:
         async with connected(server.url) as connection:
             yield lambda name: connection.fetchval(f"SHOW {name}")
@@ -159,6 +159,6 @@ def test_parallel_query_is_off_only_where_it_would_take_the_generators_core() ->
 
 
 @pytest.fixture
-def taken_port() -> AsyncIterator[int]:
+def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]

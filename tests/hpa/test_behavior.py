@@ -1,6 +1,7 @@
 """How fast a size may change: own cases from the specification, and properties that always hold."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -29,7 +30,7 @@ def percent(value: int, period_s: int) -> dict[str, Any]:
     return {"type": "Percent", "value": value, "periodSeconds": period_s}
 
 
-def play(controller: Controller, current: int, proposals: list[int | None]) -> list[Decision]:
+def play(controller: Controller, current: int, proposals: Sequence[int | None]) -> list[Decision]:
     """One sync per proposal, every 15 seconds; each size is the next one's current size."""
     decided = []
     for number, proposal in enumerate(proposals):
@@ -38,7 +39,7 @@ def play(controller: Controller, current: int, proposals: list[int | None]) -> l
     return decided
 
 
-def sizes(controller: Controller, current: int, proposals: list[int | None]) -> list[int]:
+def sizes(controller: Controller, current: int, proposals: Sequence[int | None]) -> list[int]:
     return [decision.replicas for decision in play(controller, current, proposals)]
 
 
@@ -119,7 +120,7 @@ def test_an_event_that_is_exactly_as_old_as_the_period_no_longer_counts() -> Non
     rules = behavior({"policies": [pods(2, 60)]})
     bounds = (1, 99)
     for age_s, allowed in ((59, 10), (60, 12)):
-        events = ([Event(2, -age_s)], [])
+        events: tuple[list[Event], list[Event]] = ([Event(2, -age_s)], [])
         assert limit_rate(10, 50, bounds, (rules.up, rules.down), events, 0).replicas == allowed
 
 

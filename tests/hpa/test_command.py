@@ -25,7 +25,7 @@ def refused(result: Result, *words: str) -> str:
 def test_a_spike_is_told_with_a_chart_its_changes_and_its_totals(easymo: Command, manifest: Path) -> None:
     result = easymo("hpa", "simulate", manifest, *SPIKE)
     assert result.exit_code == 0, result.output
-    assert "00:10:30  2 → 3  cpu asks for 3" in result.stdout
+    assert "00:10:31  2 → 3  cpu asks for 3" in result.stdout
     assert "▒ demand above it" in result.stdout
     assert "nothing was measured" in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
@@ -75,11 +75,11 @@ def test_a_backtest_says_where_the_simulation_and_reality_differ(
     trace = write_trace(tmp_path / "trace.csv", {0: 60, 600: 400})
     simulated = json.loads(easymo("hpa", "simulate", manifest, "--trace", trace, "--capacity", 100, "--json").stdout)
     really = {int(s["time_s"]) - 1764000000: s["current"] for s in simulated["simulations"][0]["syncs"]}
-    replicas = write_trace(tmp_path / "replicas.csv", really)
+    replicas = write_trace(tmp_path / "replicas.csv", really, every_s=1)
     run = ("hpa", "simulate", manifest, "--trace", trace, "--capacity", 100, "--actual", replicas)
     assert "100.0% of 120 syncs have the size that really was" in easymo(*run).stdout
-    write_trace(replicas, {t: n + (3 if 900 <= t < 1200 else 0) for t, n in really.items()})
-    assert "00:15:00 to 00:20:00" in easymo(*run).stdout
+    write_trace(replicas, {t: n + (3 if 900 <= t < 1200 else 0) for t, n in really.items()}, every_s=1)
+    assert "00:15:01 to 00:20:01" in easymo(*run).stdout
     refused(easymo("hpa", "simulate", manifest, *SPIKE, "--actual", replicas), "has no past", "--trace")
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easymo.hpa.errors import MetricError, QuantityError
-from easymo.hpa.pods import Container, Pod, Sample, pod_load, request_of, state_of
+from easymo.hpa.pods import Group, Pod, Sample, pod_load, state_of
 from easymo.hpa.quantity import milli
 from easymo.hpa.replicas import (
     PodLoad,
@@ -80,19 +80,6 @@ def test_one_failed_metric_blocks_every_scale_down_and_no_scale_up() -> None:
     assert combine([], current=4) is None
 
 
-def test_a_container_without_a_request_takes_the_metric_away() -> None:
-    pod = Pod("web-1", containers=(Container("app", 500), Container("mesh", None)))
-    with pytest.raises(MetricError, match="mesh"):
-        request_of(pod, None)
-    assert request_of(pod, "app") == 500
-
-
-def test_a_request_of_the_whole_pod_replaces_those_of_its_containers() -> None:
-    pod = Pod("web-1", containers=(Container("app", 500),), request_m=800)
-    assert request_of(pod, None) == 800
-    assert request_of(pod, None, pod_level=False) == 500
-
-
 def test_a_starting_pod_is_unready_for_cpu_and_counts_for_anything_else() -> None:
     starting = Pod("web-1", ready=False, start_s=0, ready_changed_s=0)
     sample = Sample(1, time_s=20, window_s=15)
@@ -105,14 +92,20 @@ def test_a_sample_counts_once_its_window_began_after_the_pod_was_ready() -> None
     pod = Pod("web-1", ready=True, start_s=0, ready_changed_s=10)
     assert state_of(pod, Sample(1, 24, 15), "cpu", now=30) == "unready"
     assert state_of(pod, Sample(1, 25, 15), "cpu", now=30) == "ready"
-    assert state_of(pod, Sample(1, 24, 15), "cpu", now=120) == "ready"  # older than the initialization period
+    assert state_of(pod, Sample(1, 24, 15), "cpu", now=300) == "ready"  # older than the initialization period
 
 
 def test_no_pods_and_no_samples_are_failures_not_zero() -> None:
-    with pytest.raises(MetricError, match="no pods"):
-        pod_load([], {}, "cpu", 0)
+    with pytest.raises(MetricError, match="there are none"):
+        pod_load([])
     with pytest.raises(MetricError, match="unready"):
-        pod_load([Pod("web-1", phase="Pending")], {"web-1": Sample(1, 0, 15)}, "cpu", 0)
+        pod_load([Group("unready", 3, 0, 1000), Group("missing", 1, 0, 1000), Group("ignored", 1, 50, 1000)])
+
+
+def test_a_missing_pod_counts_as_used_up_to_a_target_above_its_request() -> None:
+    """With a target of 150 % a silent pod is taken to use 150 %, not 100 %, when the size would shrink."""
+    silent = load(60, 3, missing=(1000, 1000))
+    assert utilization(silent, 150, 5, TEN_PERCENT).replicas == 4  # 96 % of 150 % of five; with 100 % it would be 3
 
 
 @pytest.mark.parametrize(

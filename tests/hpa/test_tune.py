@@ -8,11 +8,13 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import Result
 
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
 from easymo.hpa.inputs import Scaled, read_autoscalers
 from easymo.hpa.manifests import parse
+from easymo.hpa.quantity import milli
 from easymo.hpa.signals import Constant
-from easymo.hpa.simulate import Conditions, simulate
+from easymo.hpa.simulate import simulate
 from easymo.hpa.spec import hpa_from
 from easymo.hpa.tune import Grid, Tuning, candidates, grid_for, patch_of, tune
 from easymo.trace import shape
@@ -80,7 +82,7 @@ def test_a_metric_that_is_not_simulated_keeps_its_target(scaled: Scaled) -> None
     memory = {"type": "Resource", "resource": {"name": "memory", "target": {"averageUtilization": 75}}}
     content = {**scaled.document.content, "spec": {**scaled.document.content["spec"]}}
     content["spec"]["metrics"] = [*content["spec"]["metrics"], memory]
-    both = Scaled(scaled.document, hpa_from(content), {})
+    both = Scaled(scaled.document, hpa_from(content), None)
     found = tune(both, SPIKE, CONDITIONS, {}, limit_short_s=1000, grid=small(both), processes=1)
     assert {one.hpa.metrics[1].amount for one in found.best} == {75}
     steady = {"memory": Constant(10)}
@@ -107,6 +109,20 @@ def test_bounds_that_cannot_be_are_refused(scaled: Scaled) -> None:
 
 
 RUN = ("--shape", "spike", "--base", 60, "--peak", 600, "--capacity", 100, "--processes", 1, "--min", 2, "--max", 10)
+
+
+@pytest.mark.parametrize(("amount", "written"), [(1500, "1500m"), (2000, "2"), (50, "50m"), (1, "1m")])
+def test_a_patch_keeps_thousandths(scaled: Scaled, amount: int, written: str) -> None:
+    source = {"metric": {"name": "jobs"}, "target": {"type": "AverageValue", "averageValue": "1"}}
+    content = json.loads(json.dumps(scaled.document.content))
+    content["spec"]["metrics"] = [{"type": "External", "external": source}]
+    (document,) = parse("hpa.yaml", json.dumps(content))
+    hpa = hpa_from(content)
+    tuned = replace(hpa, metrics=(replace(hpa.metrics[0], amount=amount),))
+    (patch,) = parse("patch", patch_of(Scaled(document, hpa, None), tuned))
+    target = patch.content["spec"]["metrics"][0]["external"]["target"]
+    assert target == {"type": "AverageValue", "averageValue": written}
+    assert milli(target["averageValue"]) == amount
 
 
 def test_the_command_shows_the_manifest_first_and_writes_a_patch(

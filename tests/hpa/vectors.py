@@ -15,8 +15,10 @@ from easymo.hpa.behavior import (
 from easymo.hpa.controller import Controller
 from easymo.hpa.defaults import default_rules, default_spec
 from easymo.hpa.errors import MetricError
-from easymo.hpa.pods import Container, Pod, Sample, is_serving, pod_load, request_of, state_of
+from easymo.hpa.manifests import Document
+from easymo.hpa.pods import Group, Pod, Sample, pod_load, state_of
 from easymo.hpa.replicas import (
+    PodLoad,
     Proposal,
     Tolerance,
     average_value,
@@ -27,6 +29,7 @@ from easymo.hpa.replicas import (
 )
 from easymo.hpa.spec import Metric, behavior_from, metric_from, rules_from
 from easymo.hpa.validation import validate
+from easymo.hpa.workload import Workload
 
 Case = dict[str, Any]
 
@@ -39,12 +42,26 @@ def pod(case: Case) -> Pod:
         ready=case.get("ready"),
         start_s=None if case.get("start_age_s") is None else -case["start_age_s"],
         ready_changed_s=None if case.get("ready_transition_age_s") is None else -case["ready_transition_age_s"],
-        containers=tuple(
-            Container(c["name"], c["request_m"], not c.get("init") or c.get("restartable", False))
-            for c in case.get("containers", ())
-        ),
-        request_m=case.get("pod_request_m"),
     )
+
+
+def request_of(case: Case, resource: str, container: str | None, *, pod_level: bool = True) -> int:
+    """What a pod, or one container of it, requests, by the rules that a manifest is read with."""
+    spec: dict[str, Any] = {"containers": [], "initContainers": []}
+    for listed in case.get("containers", ()):
+        requests = {} if listed["request_m"] is None else {resource: f"{listed['request_m']}m"}
+        entry = {"name": listed["name"], "resources": {"requests": requests}}
+        if listed.get("init"):
+            spec["initContainers"].append(entry | ({"restartPolicy": "Always"} if listed.get("restartable") else {}))
+        else:
+            spec["containers"].append(entry)
+    if pod_level and case.get("pod_request_m") is not None:
+        spec["resources"] = {"requests": {resource: f"{case['pod_request_m']}m"}}
+    workload = Workload(Document("pod", {"spec": {"template": {"spec": spec}}}, {(): 1}))
+    found = workload.requests_m().get(resource if container is None else f"{resource}/{container}")
+    if found is None:
+        raise MetricError("a container has no request, so there is no utilization")
+    return found
 
 
 def sample(case: Case, container: str | None) -> Sample | None:
@@ -65,10 +82,35 @@ def samples_of(case: Case) -> dict[str, Sample]:
     return {name: s for name, s in taken.items() if s is not None}
 
 
+UNIT_TEST_PERIODS_S = 120.0, 10.0
+"""Initialization period and readiness delay of Kubernetes' unit tests, from which the vectors come."""
+
+
+def load_of(
+    pods: list[Pod],
+    samples: dict[str, Sample],
+    resource: str | None,
+    requests: dict[str, int] | None = None,
+    now: float = 0,
+    periods_s: tuple[float, float] = UNIT_TEST_PERIODS_S,
+) -> PodLoad:
+    """The load of pods one by one, and of samples that belong to none of them."""
+    groups = []
+    for p in pods:
+        taken = samples.get(p.name)
+        request_m = 0 if requests is None else requests[p.name]
+        groups.append(
+            Group(state_of(p, taken, resource, now, *periods_s), 1, None if taken is None else taken.value_m, request_m)
+        )
+    others = samples.keys() - {p.name for p in pods}
+    gone = [Group("gone", 1, samples[name].value_m if requests is None else None) for name in others]
+    return pod_load([*groups, *gone])
+
+
 def serving(pods: list[Pod]) -> int:
     if not pods:
         raise MetricError("no pods")
-    return sum(is_serving(p) for p in pods)
+    return sum(p.phase == "Running" and p.ready is True for p in pods)
 
 
 def replica_calc(case: Case) -> dict[str, Any]:
@@ -79,16 +121,18 @@ def replica_calc(case: Case) -> dict[str, Any]:
         samples = samples_of(case)
         if not samples:
             raise MetricError("no samples at all")
-        requests = {p.name: request_of(p, case["container"]) for p in pods}
-        load = pod_load(pods, samples, case["resource"], 0, requests)
+        requests = {p["name"]: request_of(p, case["resource"], case["container"]) for p in case["pods"]}
+        load = load_of(pods, samples, case["resource"], requests)
         found = utilization(load, target, current, tolerance)
         known = [
-            p.name for p in pods if p.name in samples and state_of(p, samples[p.name], case["resource"], 0) == "ready"
+            p.name
+            for p in pods
+            if p.name in samples and state_of(p, samples[p.name], case["resource"], 0, *UNIT_TEST_PERIODS_S) == "ready"
         ]
         mean = sum(samples[name].value_m for name in known) // len(known)
         return {"replicas": found.replicas, "utilization": found.value, "raw_average_m": mean}
     if method == "pods_average_value":
-        found = average_value(pod_load(pods, samples_of(case), case.get("resource"), 0), target, current, tolerance)
+        found = average_value(load_of(pods, samples_of(case), case.get("resource")), target, current, tolerance)
     elif method.endswith("_average_value"):
         found = total_average_value(total(case["metric_values_m"]), target, current, tolerance)
     else:
@@ -113,7 +157,8 @@ def group_pods(case: Case) -> dict[str, Any]:
 
 def requests(case: Case) -> dict[str, Any]:
     level = case["pod_level_resources"]
-    return {"requests": {p["name"]: request_of(pod(p), case["container"], pod_level=level) for p in case["pods"]}}
+    asked = case["resource"], case["container"]
+    return {"requests": {p["name"]: request_of(p, *asked, pod_level=level) for p in case["pods"]}}
 
 
 def combined(case: Case) -> dict[str, Any]:
@@ -172,12 +217,12 @@ def controller_of(case: Case) -> Controller:
 
 
 def reconcile(case: Case) -> dict[str, Any]:
-    pods, current = [pod(p) for p in case["pods"]], case["current_replicas"]
+    current = case["current_replicas"]
     tolerance = Tolerance(case["tolerance"]["scaleUp"], case["tolerance"]["scaleDown"])
     proposals: list[int | None] = []
     for listed, data in zip(case["metrics"], case["metric_data"], strict=True):
         try:
-            proposals.append(proposal(listed, data, pods, current, tolerance).replicas)
+            proposals.append(proposal(listed, data, case["pods"], current, tolerance).replicas)
         except MetricError:
             proposals.append(None)
     controller = controller_of(case)
@@ -186,7 +231,8 @@ def reconcile(case: Case) -> dict[str, Any]:
     return {"desired_replicas": controller.sync(0, current, combine(proposals, current)).replicas}
 
 
-def proposal(listed: Case, data: Case, pods: list[Pod], current: int, tolerance: Tolerance) -> Proposal:
+def proposal(listed: Case, data: Case, listed_pods: list[Case], current: int, tolerance: Tolerance) -> Proposal:
+    pods = [pod(p) for p in listed_pods]
     if data["kind"] == "error":
         raise MetricError("the metrics API answered with an error")
     metric: Metric = metric_from(listed)
@@ -194,9 +240,9 @@ def proposal(listed: Case, data: Case, pods: list[Pod], current: int, tolerance:
         samples = {v["pod"]: Sample(v["value_m"], -v["age_s"], v["window_s"]) for v in data["values"]}
         resource = metric.name if metric.type in ("Resource", "ContainerResource") else None
         if metric.target == "Utilization":
-            requests = {p.name: request_of(p, metric.container) for p in pods}
-            return utilization(pod_load(pods, samples, resource, 0, requests), metric.amount, current, tolerance)
-        return average_value(pod_load(pods, samples, resource, 0), metric.amount, current, tolerance)
+            requests = {p["name"]: request_of(p, metric.name, metric.container) for p in listed_pods}
+            return utilization(load_of(pods, samples, resource, requests), metric.amount, current, tolerance)
+        return average_value(load_of(pods, samples, resource), metric.amount, current, tolerance)
     amount = total(data["values_m"])
     if metric.target == "AverageValue":
         return total_average_value(amount, metric.amount, current, tolerance)

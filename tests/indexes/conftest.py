@@ -31,16 +31,20 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         from generate_series(1, 1000) i
         """
     )
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
 async def writer(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """A second session on the same database, for transactions that stay open."""
     writer = await asyncpg.connect(database_url)
-    yield writer
-    await writer.close()
+    try:
+        yield writer
+    finally:
+        await writer.close()
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ import pytest
 
 from easymo.embedded import DatabaseServer, Postgres, database_server
 
-POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+_BARE = "EASYMO_TESTS_BARE" in os.environ  # see tests/session/bare.py
+POSTGRES_15 = Path("/nowhere" if _BARE else "/usr/lib/postgresql/15/bin")
+SEARCHED = os.environ.get("PATH", "") + ("" if _BARE else ":/usr/sbin")
+"""Debian keeps some servers where an ordinary user's PATH does not lead."""
 GIVEN = "EASYMO_TEST_POSTGRES"
 _READY_WITHIN_S = 20
 
@@ -118,7 +121,7 @@ def _postgres_on(folder: Path, programs: Path, stop: signal.Signals) -> Iterator
 @contextmanager
 def pgbouncer(database_url: str, pool_mode: str) -> Iterator[str]:
     """Address of the same database behind a pooler with two server connections."""
-    binary = program(shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "pgbouncer")
+    binary = program(shutil.which("pgbouncer", path=SEARCHED), "pgbouncer")
     parts = urlsplit(database_url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     owner = Path(query["host"]).stat().st_uid
@@ -137,7 +140,7 @@ def pgbouncer(database_url: str, pool_mode: str) -> Iterator[str]:
 
 @contextmanager
 def _folder(owner: int | None = None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="easymo-test-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix=f"easymo-{os.getpid()}-test-", dir="/var/tmp") as name:
         if os.geteuid() == 0:
             os.chown(name, _user() if owner is None else owner, -1)
         yield Path(name)
@@ -145,8 +148,8 @@ def _folder(owner: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def _serving(command: list[str], unix_socket: Path, stop: signal.Signals, owner: int | None = None) -> Iterator[None]:
-    as_user = {"user": _user() if owner is None else owner} if os.geteuid() == 0 else {}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user)
+    user = (_user() if owner is None else owner) if os.geteuid() == 0 else None
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user)
     try:
         deadline = time.monotonic() + _READY_WITHIN_S
         while not _accepts(unix_socket):
@@ -171,8 +174,8 @@ def _accepts(unix_socket: Path) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    as_user = {"user": _user()} if os.geteuid() == 0 else {}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_user)
+    user = _user() if os.geteuid() == 0 else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user)
     assert done.returncode == 0, done.stderr
 
 

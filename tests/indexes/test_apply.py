@@ -2,13 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import asyncpg
 import pytest
 
 from easymo.embedded import Postgres
-from easymo.indexes import Progress, Retry, apply, rollback
+from easymo.indexes import Progress, Retry, apply, difference, rollback, snapshot
 from easymo.indexes.errors import (
     AnotherRunError,
     BuildError,
@@ -18,6 +20,8 @@ from easymo.indexes.errors import (
     LockError,
 )
 from easymo.indexes.plan import Action
+from easymo.indexes.progress import teller
+from easymo.indexes.session import with_retries
 from tests.indexes.conftest import Declare, indexes_of, leave_invalid, version_of
 
 BY_CUSTOMER = "create index concurrently by_customer on orders (customer, created_at)"
@@ -288,6 +292,115 @@ async def test_wait_for_the_next_attempt_is_not_cut_off_by_the_idle_session_time
 async def test_database_that_is_not_there_is_an_error_of_ours(postgres: Postgres, declare: Declare) -> None:
     with pytest.raises(ConnectError, match='database "absent" does not exist'):
         await apply(postgres.database_url("absent"), declare(BY_CUSTOMER))
+
+
+async def test_file_of_a_migration_is_taken_with_its_drops_and_comments(
+    connection: asyncpg.Connection, database_url: str, declare: Declare, tmp_path: Path
+) -> None:
+    await connection.execute("create index by_status on orders (status); create index by_total on orders (total)")
+    before, journal = await snapshot(connection), tmp_path / "journal.jsonl"
+    declared = declare(
+        "set lock_timeout = '1s'",
+        "create table new (id bigint)",
+        "create index new_id on new (id)",
+        "drop index if exists by_status",
+        "drop index absent",
+        "drop index concurrently by_total",
+        BY_TOTAL,
+        "comment on index by_total is 'for the work list'",
+        "reindex index orders_pkey",
+    )
+    applied = await apply(database_url, declared, journal=journal)
+    assert [(index.index, index.action) for index in applied] == [
+        ("by_status", Action.DROP),
+        ("absent", Action.KEEP),
+        ("by_total", Action.REPLACE),
+        ("orders_pkey", Action.REINDEX),
+    ]
+    assert await indexes_of(connection) == {"by_total": True}
+    comment = await connection.fetchval("select obj_description('by_total'::regclass)")
+    assert comment.startswith("for the work list\nBuilt by easymo indexes from indexes.sql")
+    assert [index.action for index in await apply(database_url, declared[:4], journal=journal)] == [Action.KEEP] * 3
+    taken_back = {index.index: index.kept_because for index in await rollback(database_url, declared, journal=journal)}
+    assert taken_back == {
+        "orders_pkey": "an index that was built again is the same",
+        "by_total": "",
+        "absent": "its journal does not say that apply has dropped it",
+        "by_status": "",
+        "new_id": "its table is not there",
+    }
+    assert difference(before, await snapshot(connection)) == []
+
+
+async def test_index_that_a_constraint_needs_is_not_dropped(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    with pytest.raises(DeclarationError, match="a constraint needs it"):
+        await apply(database_url, declare("drop index orders_pkey"))
+
+
+async def test_what_is_to_be_replaced_is_on_disk_before_it_is_dropped(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare, tmp_path: Path
+) -> None:
+    await connection.execute("create index by_total on orders (total)")
+    journal = tmp_path / "journal.jsonl"
+    async with writer.transaction():
+        await writer.execute("lock table orders in share update exclusive mode")  # the drop cannot have its lock
+        with pytest.raises(LockError):
+            await apply(
+                database_url,
+                declare(BY_TOTAL),
+                lock_timeout=SHORT,
+                retry=Retry(attempts=1),
+                replace=True,
+                journal=journal,
+            )
+    assert "USING btree (total)" in journal.read_text()
+
+
+async def test_index_that_is_invalid_after_its_build_is_an_error(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute(
+        """
+        create function break_it() returns event_trigger language plpgsql as $$
+        begin update pg_index set indisvalid = false where indexrelid = 'by_customer'::regclass; end $$;
+        create event trigger break_it on ddl_command_end when tag in ('COMMENT') execute function break_it();
+        """
+    )
+    with pytest.raises(BuildError, match="another session has dropped, built or broken it"):
+        await apply(database_url, declare(BY_CUSTOMER))
+
+
+async def test_what_another_session_has_built_under_the_name_since_the_plan_is_left_alone(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    async def build() -> None:
+        other = await asyncpg.connect(database_url)
+        await other.execute("create index by_customer on orders (status)")
+        await other.close()
+
+    def report(progress: Progress) -> None:
+        if progress.event == "build":  # planned, and not begun
+            thread = Thread(target=lambda: asyncio.run(build()))
+            thread.start()
+            thread.join()
+
+    with pytest.raises(BuildError, match="already exists"):
+        await apply(database_url, declare(BY_CUSTOMER), report=report)
+    assert "(status)" in await connection.fetchval("select pg_get_indexdef('by_customer'::regclass)")
+
+
+async def test_deadlock_is_tried_again() -> None:
+    outcomes = [asyncpg.DeadlockDetectedError("a deadlock"), None]
+
+    async def attempt_once() -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    connection: Any = None  # asked for who is in the way only when all attempts have failed
+    tell = teller("i", 1, 1, None)
+    assert await with_retries(connection, "i", Retry(first_delay=timedelta(0)), attempt_once, tell) == 2
 
 
 async def building(connection: asyncpg.Connection, run: "asyncio.Task[Any]") -> int:

@@ -10,6 +10,7 @@ from easymo.embedded import Postgres
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_applies_are_finished_or_taken_back(postgres: Postgres) -> None:
     """The full form: `python -m drills.indexes.campaign --kills 50 --seed N --out evidence/indexes`."""
     done = subprocess.run(

@@ -83,6 +83,27 @@ async def test_broken_off_build_is_finished_by_the_next_apply_and_taken_back_by_
     assert difference(before, await snapshot(connection)) == []
 
 
+async def test_equal_index_of_a_partition_is_attached_and_comes_back_after_rollback(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute("create index theirs on visits_2025 (agent, at) where agent <> 'robot'")
+    await connection.execute("create index other on visits_2026_ann (agent)")
+    before = await snapshot(connection)
+    oid = await connection.fetchval("select 'theirs'::regclass::oid")
+    await apply(database_url, declare(BY_AGENT))
+    assert [row["name"] for row in await connection.fetch(TREE) if row["isleaf"]] == [
+        "by_agent_visits_2026_ann",
+        "by_agent_visits_2026_rest",
+        "theirs",
+    ]
+    assert oid == await connection.fetchval("select 'theirs'::regclass::oid"), "not built again"
+    assert await all_valid(connection)
+    (again,) = await apply(database_url, declare(BY_AGENT))
+    assert again.action is Action.KEEP
+    await rollback(database_url, declare(BY_AGENT))
+    assert difference(before, await snapshot(connection)) == []
+
+
 async def test_different_index_on_partitions_is_never_replaced(
     connection: asyncpg.Connection, database_url: str, declare: Declare
 ) -> None:

@@ -10,7 +10,8 @@ from easymo.indexes import Plan, apply, plan
 from easymo.indexes.definitions import parse_definition
 from easymo.indexes.errors import DiskError, MovedError
 from easymo.indexes.estimate import Estimate, check_room, estimate
-from easymo.indexes.observed import find_table
+from easymo.indexes.observed import find_table, indexes_on
+from easymo.indexes.plan import digest
 from easymo.indexes.watch import Glimpse
 from tests.indexes.conftest import Declare, indexes_of, leave_invalid, until_counted, version_of
 
@@ -145,3 +146,23 @@ async def test_watcher_sees_the_phase_and_who_is_waited_for(
     assert blocked.blocker_pid == pid
     assert blocked.phase.startswith("waiting for")
     assert "update orders" in blocked.blocker_query
+
+
+async def test_digest_changes_when_an_index_becomes_invalid(connection: asyncpg.Connection) -> None:
+    oid = await connection.fetchval("select 'orders'::regclass::oid")
+    valid = await indexes_on(connection, {oid})
+    await connection.execute("update pg_index set indisvalid = false where indexrelid = 'orders_pkey'::regclass")
+    assert digest([], valid) != digest([], await indexes_on(connection, {oid}))
+
+
+async def test_table_outside_public_is_named_with_its_schema_and_what_a_migration_builds_is_left_to_it(
+    connection: asyncpg.Connection, database_url: str, declare: Declare
+) -> None:
+    await connection.execute("create schema shop; create table shop.orders (customer text)")
+    planned = await plan(
+        database_url,
+        declare("create index i on shop.orders (customer)", "create table new (a int)", "create index j on new (a)"),
+    )
+    assert [(step.index, step.table, step.action) for step in planned.steps] == [("i", "shop.orders", "build")]
+    (left,) = planned.left
+    assert left.endswith("indexes.sql:3: j, on a table that this file makes")

@@ -5,7 +5,9 @@ Or on the one that EASYMO_TEST_POSTGRES names.
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -20,6 +22,8 @@ from easymo_platform.sample_data.load import load
 from tests.indexes.servers import GIVEN, postgres_15, server_to_test
 from tests.repo.test_hot_queries_are_frozen import FROZEN
 
+pytestmark = pytest.mark.timeout(400)
+
 pytestmark = pytest.mark.slow
 INDEXES = MIGRATIONS / "20251129000000_performance_optimization.sql"
 
@@ -31,7 +35,9 @@ class Shop:
         self.url, self.before, self.verified = url, before, verified
 
 
-SERVERS = {"given": server_to_test} if GIVEN in os.environ else {"18": Postgres, "15": postgres_15}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = (
+    {"given": server_to_test} if GIVEN in os.environ else {"18": Postgres, "15": postgres_15}
+)
 
 
 @async_fixture(scope="module", loop_scope="module", params=SERVERS)

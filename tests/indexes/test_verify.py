@@ -61,8 +61,10 @@ async def many_orders(connection: asyncpg.Connection) -> None:
 async def plain(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """A connection that keeps no prepared statements of its own."""
     plain = await asyncpg.connect(database_url, statement_cache_size=0)
-    yield plain
-    await plain.close()
+    try:
+        yield plain
+    finally:
+        await plain.close()
 
 
 async def test_hot_queries_are_served_measured_and_priced(

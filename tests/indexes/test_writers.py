@@ -22,6 +22,7 @@ def declared(tmp_path: Path) -> list[Declared]:
     return read_declared(file)
 
 
+@pytest.mark.alone
 async def test_no_write_waits_longer_than_the_lock_timeout(database_url: str, declared: list[Declared]) -> None:
     result = await measure(database_url, declared, rate=500, rows=100_000, quiet_s=0.5)
     longest_ms = LOCK_TIMEOUT.total_seconds() * 1000

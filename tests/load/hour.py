@@ -5,7 +5,6 @@ recorded: all that grows with the number of requests in a real run is here.
 """
 
 import random
-import re
 import sys
 from collections import deque
 from itertools import islice
@@ -40,5 +39,6 @@ def play(seconds: float, rate_rps: float) -> int:
 if __name__ == "__main__":
     with undisturbed():
         count = play(float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 1000.0)
-    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent had, too
-    print(f"{count} {int(re.findall(r'VmHWM:\s*(\d+) kB', status)[0]) / 1024:.1f}")
+    lines = Path("/proc/self/status").read_text().splitlines()  # getrusage would count what the parent had, too
+    peak_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    print(f"{count} {peak_kb / 1024:.1f}")

@@ -34,8 +34,10 @@ def freezing(*arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     command = [sys.executable, freezing_server.__file__, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}", server
-        server.kill()
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}", server
+        finally:
+            server.kill()
 
 
 def account_of(server: "subprocess.Popen[str]") -> dict[str, Any]:
@@ -54,6 +56,7 @@ def latencies_by_the_servers_clock(account: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_p99_of_a_server_that_freezes_is_what_the_servers_own_clock_says(scenario: str) -> None:
     """200 ms in 5 s are 4 % of all arrivals; their waits spread evenly over 0–200 ms, so 1 % waits over 150 ms.
 
@@ -84,6 +87,7 @@ def test_p99_of_a_server_that_freezes_is_what_the_servers_own_clock_says(scenari
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_request_costs_little_cpu_at_a_high_rate(scenario: str) -> None:
     """At 16,000/s it is below 25 µs on an idle machine (benchmarks/load.py); a spinning scheduler or a task for each
     request costs a multiple of that. A busy machine makes any program's CPU seconds up to twice as many."""

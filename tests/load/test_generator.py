@@ -66,6 +66,7 @@ async def test_every_request_that_meets_a_stall_shows_its_own_wait() -> None:
     assert result.latency_ms.max == pytest.approx(400, abs=60)
 
 
+@pytest.mark.alone
 async def test_requests_keep_their_times_while_others_hang() -> None:
     async with serving(hang) as (target, log):
         result = await run(plan(target, 200, 1.0), timeout_s=0.5)
@@ -75,6 +76,7 @@ async def test_requests_keep_their_times_while_others_hang() -> None:
     assert result.void is None
 
 
+@pytest.mark.alone
 async def test_a_request_times_out_by_its_intended_time_and_its_connection_is_closed_then() -> None:
     async with serving(hang) as (target, log):
         result = await run(plan(target, 50, 0.5), timeout_s=0.3)

@@ -71,7 +71,7 @@ def test_a_call_that_is_no_http_is_refused_with_its_name(call: Call, says: str) 
 
 
 def test_an_error_in_build_names_the_request_and_keeps_its_cause() -> None:
-    request = Request("broken", 1, lambda _: {}["key"])
+    request = Request("broken", 1, lambda _: dict[str, Call]()["key"])
     with pytest.raises(ScenarioError, match="'broken' raised KeyError") as caught:
         Scenario([request]).build(request, ScenarioRandom(1, ""))
     assert isinstance(caught.value.__cause__, KeyError)

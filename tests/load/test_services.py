@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from easymo.load import Schedule, Stage, Target, build_schedule, load_scenario
+from easymo.load import ScenarioRandom, Schedule, Stage, Target, build_schedule, load_scenario
 from easymo.load.schedule import REPEATED_READ
 from easymo_platform.sample_data import keys
 from easymo_platform.voice_bridge.model import call_id_for, predecessors
@@ -67,7 +67,7 @@ def test_a_higher_read_exponent_repeats_more_reads_and_writes_as_before(monkeypa
 
 
 def test_the_last_key_can_be_drawn_and_none_beyond_it() -> None:
-    class Highest(services.ScenarioRandom):
+    class Highest(ScenarioRandom):
         def random(self) -> float:
             return 1 - 2**-53
 

@@ -94,8 +94,10 @@ def migrated_database(postgres: Postgres) -> Iterator[str]:
     asyncio.run(_execute(postgres.url, f"create database {name}"))
     files = [file.read_text() for file in sorted(MIGRATIONS.glob("*.sql")) if "performance" not in file.name]
     asyncio.run(_execute(url, "create extension pg_stat_statements", *files))
-    yield url
-    asyncio.run(_execute(postgres.url, f"drop database {name} with (force)"))
+    try:
+        yield url
+    finally:
+        asyncio.run(_execute(postgres.url, f"drop database {name} with (force)"))
 
 
 async def _execute(url: str, *statements: str) -> None:

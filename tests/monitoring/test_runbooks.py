@@ -44,7 +44,7 @@ def problem(command: str) -> str:
             break
         if word not in engine.commands:
             return f"easymo has no {word}"
-        engine = engine.commands[word]  # type: ignore[assignment]
+        engine = engine.commands[word]
     return ""
 
 

@@ -2,23 +2,16 @@
 
 import asyncio
 import signal
-from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
 from tests.operations.processes import address_of, command, end
 
-SCHEMA = Path(__file__).parents[2] / "supabase" / "migrations" / "20251101000000_schema.sql"
-
 
 @pytest.fixture
-async def service_environment(database_url: str) -> dict[str, str]:
-    database = await asyncpg.connect(database_url)
-    await database.execute(SCHEMA.read_text())
-    await database.close()
-    return {"DATABASE_URL": database_url, "REDIS_ENABLED": "false"}
+def service_environment(baseline_url: str) -> dict[str, str]:
+    return {"DATABASE_URL": baseline_url, "REDIS_ENABLED": "false"}
 
 
 async def test_service_says_that_it_leaves_and_still_answers_until_the_delay_is_over(

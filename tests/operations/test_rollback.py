@@ -24,6 +24,8 @@ from easymo_platform.operations.serve import SERVICES
 from tests.operations.cluster import Cluster
 from tests.operations.test_rolling import platform, run, services_of
 
+pytestmark = pytest.mark.timeout(400)
+
 ROOT = Path(__file__).parents[2]
 MARKED = (
     "select count(*) from pg_indexes where indexname like 'idx_%' and obj_description(indexname::regclass) is not null"

@@ -15,6 +15,8 @@ from easymo_platform.operations.local.control import CONTROL
 from easymo_platform.operations.serve import SERVICES
 from tests.operations.processes import command, end, lines_until
 
+pytestmark = pytest.mark.timeout(400)
+
 Platform = tuple["subprocess.Popen[str]", dict[str, str]]
 
 

@@ -5,24 +5,22 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
 from easymo.embedded import Postgres, Valkey
+from tests.conftest import Database
 from tests.operations.processes import address_of, command, end
 
-SCHEMA = Path(__file__).parents[2] / "supabase" / "migrations" / "20251101000000_schema.sql"
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-async def test_requests_under_way_are_answered_before_the_service_ends(database_url: str, by: signal.Signals) -> None:
-    database = await asyncpg.connect(database_url)
-    await database.execute(SCHEMA.read_text())
-    with command("serve", "voice-bridge", "--port", "0", DATABASE_URL=database_url, REDIS_ENABLED="false") as process:
+async def test_requests_under_way_are_answered_before_the_service_ends(
+    database: Database, baseline_url: str, by: signal.Signals
+) -> None:
+    with command("serve", "voice-bridge", "--port", "0", DATABASE_URL=baseline_url, REDIS_ENABLED="false") as process:
         url = await asyncio.to_thread(address_of, process)
         async with httpx.AsyncClient(base_url=url) as client:
             assert (await client.get("/health/ready")).status_code == 200
@@ -35,23 +33,19 @@ async def test_requests_under_way_are_answered_before_the_service_ends(database_
                 assert not under_way.done()
             response = await under_way
         code, errors = await asyncio.to_thread(end, process)
-    await database.close()
     assert (response.status_code, response.json()["calls"]) == (200, [])
     assert code == 0
     assert "Traceback" not in errors
 
 
-async def test_a_caller_on_this_machine_cannot_say_that_it_is_another(database_url: str, valkey: Valkey) -> None:
-    database = await asyncpg.connect(database_url)
-    await database.execute(SCHEMA.read_text())
-    await database.close()
+async def test_a_caller_on_this_machine_cannot_say_that_it_is_another(baseline_url: str, valkey: Valkey) -> None:
     settings = {
         "SERVICE_JWT_KEYS": "a-key-of-thirty-two-characters-or-more",
         "AUTH_DISABLED": "",
         "RATE_LIMIT_STRANGER": "1",
         "TRUSTED_PROXIES": "",
     }
-    servers = {"DATABASE_URL": database_url, "REDIS_URL": valkey.url}
+    servers = {"DATABASE_URL": baseline_url, "REDIS_URL": valkey.url}
     with command("serve", "voice-bridge", "--port", "0", **servers, **settings) as process:
         url = await asyncio.to_thread(address_of, process)
         async with httpx.AsyncClient(base_url=url) as client:
@@ -123,7 +117,7 @@ def test_serving_imports_neither_the_embedded_servers_nor_the_indexes() -> None:
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-async def _until_waiting(database: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _until_waiting(database: Database) -> None:
     async with asyncio.timeout(10):
         while not await database.fetchval(WAITING):
             await database.execute("select pg_stat_clear_snapshot()")

@@ -18,7 +18,6 @@ import yaml
 from easymo.embedded import Valkey
 from easymo.indexes.hotqueries import read_hot_queries
 from easymo_platform.agent_core import app as agent_core
-from easymo_platform.operations import migrate
 from easymo_platform.operations.status.command import Status, main
 from easymo_platform.operations.status.problems import LIMITS
 from easymo_platform.operations.status.services import Page, quantile_ms, service_status
@@ -27,6 +26,7 @@ from easymo_platform.video_orchestrator import worker_app as video_worker
 from easymo_platform.voice_bridge import app as voice_bridge
 from easymo_platform.whatsapp_webhook import app as whatsapp_webhook
 from easymo_platform.whatsapp_webhook import worker_app as whatsapp_worker
+from tests.conftest import Database
 from tests.operations.processes import command
 from tests.whatsapp_webhook.client import SECRET, VERIFY
 from tests.whatsapp_webhook.outside import served
@@ -49,21 +49,22 @@ RULES = Path(__file__).parents[2] / "monitoring" / "prometheus" / "rules.yaml"
 
 
 @pytest.fixture
-async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+async def database(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A connection to a fully migrated database, which is that of the environment."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    assert await asyncio.to_thread(migrate.main, []) == 0
-    connection = await asyncpg.connect(database_url)
-    await connection.execute("create extension pg_stat_statements; select pg_stat_statements_reset()")
-    yield connection
-    await connection.close()
+    monkeypatch.setenv("DATABASE_URL", migrated_url)
+    connection = await asyncpg.connect(migrated_url)
+    try:
+        await connection.execute("create extension pg_stat_statements; select pg_stat_statements_reset()")
+        yield connection
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
-async def platform(database_url: str, redis_url: str, folder: Path, *names: str) -> AsyncIterator[list[str]]:
+async def platform(migrated_url: str, redis_url: str, folder: Path, *names: str) -> AsyncIterator[list[str]]:
     """Those services, all without names; the arguments that tell `status` where they are, and the others nowhere."""
     environ = {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": migrated_url,
         "REDIS_URL": redis_url,
         "AUTH_DISABLED": "true",
         "SERVICE_JWT_KEYS": "key-of-the-tests-of-the-status-of-all",
@@ -98,9 +99,9 @@ async def status_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tu
 
 
 async def test_healthy_platform_is_told_in_80_columns_without_colours_and_with_exit_code_0(
-    database: asyncpg.Connection, database_url: str, valkey: Valkey, tmp_path: Path
+    database: Database, migrated_url: str, valkey: Valkey, tmp_path: Path
 ) -> None:
-    async with platform(database_url, valkey.url, tmp_path) as arguments:
+    async with platform(migrated_url, valkey.url, tmp_path) as arguments:
         traffic = asyncio.create_task(ask_again_and_again(url_of(arguments, "voice-bridge")))
         async with asyncio.timeout(60):
             code = 1
@@ -134,9 +135,9 @@ async def ask_again_and_again(url: str) -> None:
 
 
 async def test_services_that_are_down_are_named_and_the_others_still_shown(
-    database: asyncpg.Connection, database_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, migrated_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with platform(database_url, valkey.url, tmp_path, "voice-bridge", "whatsapp-webhook") as arguments:
+    async with platform(migrated_url, valkey.url, tmp_path, "voice-bridge", "whatsapp-webhook") as arguments:
         code, seen = await status_json(capsys, *arguments)
     assert (code, seen.healthy) == (1, False)
     down = {service.service for service in seen.services if service.unreachable_because}
@@ -146,9 +147,9 @@ async def test_services_that_are_down_are_named_and_the_others_still_shown(
 
 
 async def test_without_postgres_the_services_are_still_shown(
-    database: asyncpg.Connection, database_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, migrated_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with platform(database_url, valkey.url, tmp_path, "voice-bridge") as arguments:
+    async with platform(migrated_url, valkey.url, tmp_path, "voice-bridge") as arguments:
         code, seen = await status_json(capsys, *arguments, "--database-url", "postgresql://127.0.0.1:1/easymo")
     assert code == 1
     assert seen.problems[0].sentence.startswith("Postgres cannot be asked: ")
@@ -156,11 +157,11 @@ async def test_without_postgres_the_services_are_still_shown(
 
 
 async def test_lost_redis_is_told_by_the_service_that_lost_it(
-    database: asyncpg.Connection, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, migrated_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = None
     with Valkey() as own:
-        async with platform(database_url, own.url, tmp_path, "voice-bridge") as arguments, asyncio.timeout(60):
+        async with platform(migrated_url, own.url, tmp_path, "voice-bridge") as arguments, asyncio.timeout(60):
             while seen is None or seen.services[0].redis != "ok":
                 _, seen = await status_json(capsys, *arguments)
             own.__exit__(None, None, None)
@@ -171,7 +172,7 @@ async def test_lost_redis_is_told_by_the_service_that_lost_it(
 
 
 async def test_slow_statement_comes_with_its_plan_and_the_index_that_it_lacks(
-    database: asyncpg.Connection, database_url: str, capsys: pytest.CaptureFixture[str]
+    database: Database, migrated_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await database.execute(CALLS)
     await database.execute("drop index idx_voice_calls_phone")
@@ -189,7 +190,7 @@ async def test_slow_statement_comes_with_its_plan_and_the_index_that_it_lacks(
 
 
 async def test_statement_of_a_service_has_its_name_and_the_plan_of_its_own_text(
-    database: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
+    database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """pg_stat_statements knows it without constants: no partial index could serve that text."""
     await database.execute(CALLS)
@@ -205,7 +206,7 @@ async def test_statement_of_a_service_has_its_name_and_the_plan_of_its_own_text(
 
 
 async def test_nothing_is_executed_or_changed_to_explain_a_statement(
-    database: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
+    database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await database.execute("insert into users (phone_number) values ('+250700000001')")
     await database.fetch("update users set status = $1 where phone_number = $2", "active", "+250700000001")
@@ -217,7 +218,7 @@ async def test_nothing_is_executed_or_changed_to_explain_a_statement(
 
 
 async def test_messages_that_wait_and_that_were_given_up_are_problems(
-    database: asyncpg.Connection, database_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, migrated_url: str, valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await database.execute(
         "insert into whatsapp_messages (direction, from_number, to_number, message_type, created_at) "
@@ -225,7 +226,7 @@ async def test_messages_that_wait_and_that_were_given_up_are_problems(
         "insert into webhook_dlq (correlation_id, phone_number, payload, error, error_type, attempts) "
         "values ('1', '+250700000001', '{}', 'agent-core did not answer', 'timeout', 4)"
     )
-    async with platform(database_url, valkey.url, tmp_path, "whatsapp-webhook") as arguments:
+    async with platform(migrated_url, valkey.url, tmp_path, "whatsapp-webhook") as arguments:
         async with asyncio.timeout(20):
             seen = None
             while seen is None or seen.queues.dead_letters != 1:
@@ -235,8 +236,8 @@ async def test_messages_that_wait_and_that_were_given_up_are_problems(
     assert (seen.queues.messages_to_answer, seen.queues.messages_to_send) == (1, 0)
 
 
-def test_watch_looks_again_until_ctrl_c_and_ends_with_the_state_of_the_last_look(database_url: str) -> None:
-    with command("status", "--watch", "--json", "--seconds", "0.1", DATABASE_URL=database_url) as process:
+def test_watch_looks_again_until_ctrl_c_and_ends_with_the_state_of_the_last_look(migrated_url: str) -> None:
+    with command("status", "--watch", "--json", "--seconds", "0.1", DATABASE_URL=migrated_url) as process:
         assert process.stdout is not None
         looks = [msgspec.json.decode(process.stdout.readline(), type=Status) for _ in range(3)]
         process.send_signal(signal.SIGINT)

@@ -14,6 +14,8 @@ from easymo.embedded import Postgres, Valkey
 from easymo_platform.operations.serve import SERVICES
 from tests.operations.processes import command, end, lines_until
 
+pytestmark = pytest.mark.timeout(400)
+
 LAST = "Ctrl-C"
 
 

@@ -1,16 +1,14 @@
 """`python -m easymo_platform whatsapp` against a database and a webhook."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import msgspec
 import pytest
 
-from easymo_platform.operations.migrate import MIGRATIONS
 from easymo_platform.operations.whatsapp import main
 from easymo_platform.whatsapp_webhook import app
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import SECRET, VERIFY, envelope, text
 from tests.whatsapp_webhook.outside import served
 
@@ -24,24 +22,16 @@ LETTER = """
 """
 
 
-@pytest.fixture
-async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database_url)
-    for file in sorted(MIGRATIONS.glob("*.sql")):
-        if "performance" not in file.name:
-            await connection.execute(file.read_text())
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    yield connection
-    await connection.close()
+@pytest.fixture(autouse=True)
+def _environment(baseline_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", baseline_url)
 
 
 async def run(*arguments: str) -> int:
     return await asyncio.to_thread(main, list(arguments))
 
 
-async def test_queue_shows_depth_age_and_causes(
-    database: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_queue_shows_depth_age_and_causes(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("queue") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert words == "to answer 0 to send 0 oldest due - dead letters 0"
@@ -61,7 +51,7 @@ async def test_queue_shows_depth_age_and_causes(
 
 
 async def test_dead_letters_are_listed_without_their_numbers_and_decided_once(
-    database: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
+    database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letters = [await database.fetchval(LETTER) for _ in range(3)]
     assert await run("dlq", "ls") == 0
@@ -84,15 +74,15 @@ async def test_dead_letters_are_listed_without_their_numbers_and_decided_once(
 
 
 async def test_replay_signs_as_meta_does_and_a_second_replay_is_a_duplicate(
-    database: asyncpg.Connection,
-    database_url: str,
+    database: Database,
+    baseline_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "body.json"
     file.write_bytes(msgspec.json.encode(envelope(text())))
-    environ = {"DATABASE_URL": database_url, "REDIS_ENABLED": "false", "AUTH_DISABLED": "true"}
+    environ = {"DATABASE_URL": baseline_url, "REDIS_ENABLED": "false", "AUTH_DISABLED": "true"}
     secrets = {"WHATSAPP_APP_SECRET": SECRET, "WHATSAPP_VERIFY_TOKEN": VERIFY}
     monkeypatch.delenv("WHATSAPP_APP_SECRET", raising=False)
     async with served(app.create(environ | secrets)) as url:

@@ -20,6 +20,8 @@ from easymo.proof.verdict.measurement import ArmCapacity, Measurements
 from easymo.proof.verdict.promises import Promise
 from tests.proof.conftest import MakeRound
 
+pytestmark = pytest.mark.timeout(400)
+
 LeftBehind = Callable[[int], list[str]]
 SHOP = Path(__file__).parent / "other_system"
 #: With one item every price is remembered after the first; with a billion none is asked for twice.

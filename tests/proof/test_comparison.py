@@ -137,3 +137,18 @@ def test_a_weighted_holm_gives_the_heavy_test_its_share_first() -> None:
     alone = statistics.holm([0.02, 0.5, 0.5], weights=[2, 1, 1])
     assert alone[0] == pytest.approx(0.04)
     assert statistics.holm([0.02, 0.5, 0.5])[0] == pytest.approx(0.06)
+
+
+@given(
+    st.lists(st.floats(1, 100), min_size=3, max_size=8),
+    st.lists(st.floats(1, 100), min_size=3, max_size=8),
+    st.floats(-0.5, 0.9),
+)
+def test_an_unpaired_p_against_any_change_agrees_with_the_interval(
+    before: list[float], after: list[float], change: float
+) -> None:
+    assume(max(before) / min(before) > 1.01)
+    assume(abs(change) > 0.05)
+    interval = statistics.unpaired_change(before, after)
+    p = statistics.unpaired_p(before, after, change)
+    assert (not interval.lo <= change <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-4)

@@ -16,6 +16,8 @@ from easymo.proof.session.deployments import compare_deployments
 from easymo.proof.verdict.promises import Promise
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 
+pytestmark = pytest.mark.timeout(400)
+
 SHOP = Path(__file__).parent / "other_system"
 SCENARIO = """
 import os

@@ -32,8 +32,10 @@ scenario = Scenario([Request("write", 1, build)])
 async def generator(tmp_path: Path) -> AsyncIterator[WarmGenerator]:
     (tmp_path / "scenario.py").write_text(SCENARIO)
     generator = WarmGenerator("scenario.py", tmp_path, {"PLACE": "kigali"}, tmp_path / "logs" / "generator.log")
-    yield generator
-    await generator.close()
+    try:
+        yield generator
+    finally:
+        await generator.close()
 
 
 def job(url: str, salt: str = "a", seconds: float = 0.4) -> Job:

@@ -1,5 +1,6 @@
 """The judge on trial, in short: what `make demo-judge` does at length, on the same recorded rounds."""
 
+import random
 import statistics
 
 import pytest
@@ -42,6 +43,6 @@ def test_a_halved_system_is_called_changed_and_its_gain_is_kept(trials: trial.Tr
 def test_a_drawn_round_has_the_percentiles_of_its_round_on_average(recorded: list[recorded_rounds.Recorded]) -> None:
     latencies = recorded[0].latencies_us()
     drawer = trial.Drawer(recorded[0])
-    rng = trial.random.Random(1)
+    rng = random.Random(1)
     drawn = statistics.median(drawer.draw(rng, 1.0).p50 for _ in range(400))
     assert drawn == pytest.approx(statistics.median(latencies) / 1000, rel=0.05)

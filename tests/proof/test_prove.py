@@ -21,6 +21,8 @@ import redis
 from easymo import indexes
 from easymo.embedded import Postgres, Valkey
 
+pytestmark = pytest.mark.timeout(400)
+
 SHOP = Path(__file__).parent / "other_system"
 LeftBehind = Callable[[int], list[str]]
 TIMEOUT_S = 150
@@ -120,11 +122,13 @@ class Judge:
 def judges() -> Iterator[list[Judge]]:
     """Judges put in here are killed after the test, whatever happened."""
     started: list[Judge] = []
-    yield started
-    for judge in started:
-        with suppress(ProcessLookupError):
-            os.killpg(judge.process.pid, signal.SIGKILL)
-        judge.process.communicate()
+    try:
+        yield started
+    finally:
+        for judge in started:
+            with suppress(ProcessLookupError):
+                os.killpg(judge.process.pid, signal.SIGKILL)
+            judge.process.communicate()
 
 
 @pytest.mark.slow

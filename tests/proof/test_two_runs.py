@@ -143,3 +143,11 @@ def test_files_that_are_no_runs_are_refused(save_run: SaveRun, tmp_path: Path) -
     with pytest.raises(CannotCompare, match="holds something else than rounds"):
         compare_runs(monday, tmp_path / "friday" / "verdict.json", tmp_path / "out2")
     assert not (tmp_path / "out2").exists()
+
+
+@pytest.mark.parametrize("void", ["monday", "friday"])
+def test_a_void_run_on_either_side_makes_the_comparison_void(save_run: SaveRun, tmp_path: Path, void: str) -> None:
+    runs = [save_run(name, 20, 10, valid=name != void) for name in ("monday", "friday")]
+    result, _ = compare_runs(runs[0], runs[1], tmp_path / "out")
+    assert not result.valid
+    assert "One of the runs is void, so this comparison is too." in result.notes

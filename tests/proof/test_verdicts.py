@@ -1,5 +1,6 @@
 """The rule: kept when all of the interval is on the promised side of the limit, broken when all is beyond it."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ def promise(metric: str = "latency_p50", **bounds: Any) -> Promise:
     return Promise(id=metric, claim="a claim", source="a heading", metric=metric, kind=given_kind, **bounds)
 
 
-def pairs(make_round: MakeRound, before: list[float], after: list[float], **more: Any) -> Measurements:
+def pairs(make_round: MakeRound, before: Sequence[float], after: Sequence[float], **more: Any) -> Measurements:
     measured = Measurements()
     for number, (first, second) in enumerate(zip(before, after, strict=True)):
         measured.rounds.append(make_round("none", pair=number, latency_ms=first, **more))
@@ -264,3 +265,32 @@ def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRoun
 def test_the_leeway_never_lets_a_gain_be_kept_without_one(bounds: dict[str, float], limit: float) -> None:
     assert promise(**bounds).limit == limit
     assert promise(at_most=0.10, about=0.05).limit == pytest.approx(1.1 * 1.05 - 1), "an allowed loss is loosened"
+    assert promise("latency_p95", **bounds).limit == limit
+    assert promise(at_most=0.10).limit == pytest.approx(1.1 * 1.05 - 1), "an allowed loss is loosened as ever"
+
+
+@pytest.mark.parametrize("factor", [1.3, 0.7])
+def test_an_arm_that_differs_from_itself_in_either_direction_decides_nothing(
+    make_round: MakeRound, factor: float
+) -> None:
+    measured = pairs(make_round, [10.0, 10.1, 9.9, 10.0] * 2, [5.0, 5.1, 4.9, 5.0] * 2)
+    for pair in range(8):
+        measured.rounds.append(make_round("none", "aa-1", pair, latency_ms=10 + pair / 100))
+        measured.rounds.append(make_round("none", "aa-2", pair, latency_ms=10 * factor + pair / 100))
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both")
+    assert verdict.verdict == "inconclusive"
+    assert "the machine was not steady" in verdict.reason
+
+
+def test_a_void_round_has_no_part_in_a_verdict(make_round: MakeRound) -> None:
+    measured = pairs(make_round, [10.0, 10.1, 9.9, 10.0], [5.0, 5.1, 4.9, 5.0])
+    measured.rounds.append(make_round("none", pair=4, latency_ms=10.0))
+    measured.rounds.append(make_round("both", pair=4, latency_ms=500.0, void="the generator was late"))
+    [verdict] = judge([promise(at_most=-0.4)], measured, "none", "both")
+    assert (verdict.verdict, verdict.reason) == ("kept", "4 pairs")
+
+
+def test_a_bound_that_is_met_exactly_is_met() -> None:
+    at_most, at_least = promise(kind="level", at_most=100.0), promise(kind="level", at_least=100.0)
+    assert at_most.holds(at_most.limit)
+    assert at_least.holds(at_least.limit)

@@ -18,6 +18,7 @@ from easymo_platform.runtime.app import Runtime, create_app
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.settings import Settings, read_settings
+from tests import asgi
 
 KEY = "key-of-the-tests-of-the-runtime-0"
 SmallService = Callable[..., AbstractAsyncContextManager[tuple[httpx.AsyncClient, Litestar]]]
@@ -78,7 +79,7 @@ def small_service(postgres: Postgres, valkey: Valkey, tmp_path: Path) -> SmallSe
         given: Mapping[str, str] = servers | environ
         runtime = Runtime.of("orders", read_settings(Settings, given), queries)
         app = create_app(runtime, [order, place_order, defect, hang, pieces], state=None, background=_nothing)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = asgi.transport(app, raise_app_exceptions=False)
         token = runtime.tokens.sign("orders", ["orders:write", "ops:read"], subject="tester")
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
             client.headers["authorization"] = f"Bearer {token}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jwt
 import pytest
 
-from easymo_platform.runtime.auth import LEEWAY_S, InvalidToken, Tokens
+from easymo_platform.runtime.auth import LEEWAY_S, LIFETIME_S, InvalidToken, Tokens
 from tests.runtime.conftest import KEY, SmallService
 
 OLD, NEW = "old-key-of-this-test-0123456789abcdef", "new-key-of-this-test-0123456789abcdef"
@@ -19,14 +19,30 @@ def test_a_new_key_in_front_signs_and_the_old_one_still_verifies() -> None:
         before.verify(rotated.sign("orders", []))
 
 
-def test_a_token_is_forgotten_when_it_is_too_old_even_if_it_was_valid_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_the_cache_of_checked_ones_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = Tokens([KEY], "orders")
     token = tokens.sign("orders", [], lifetime_s=-LEEWAY_S + 5)
-    assert tokens.verify(token).subject == "orders"
     expires = tokens.verify(token).expires
+    assert tokens.verify(token).subject == "orders", "it is in the cache now"
     monkeypatch.setattr("easymo_platform.runtime.auth.time.time", lambda: expires + LEEWAY_S + 1)
-    with pytest.raises(InvalidToken):
-        Tokens([KEY], "orders").verify(tokens.sign("orders", [], lifetime_s=-LEEWAY_S - 100))
+    with monkeypatch.context() as checked:
+        # The library asks the clock itself; here it is only asked whether the cache still answers.
+        checked.setattr(tokens, "_verify", lambda _: pytest.fail("checked anew"))
+        with pytest.raises(pytest.fail.Exception, match="checked anew"):
+            tokens.verify(token)
+
+
+def test_the_cache_of_checked_tokens_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("easymo_platform.runtime.auth._REMEMBERED_TOKENS", 3)
+    tokens = Tokens([KEY], "orders")
+    for number in range(10):
+        tokens.verify(tokens.sign("orders", [], subject=f"service-{number}"))
+    assert len(tokens._checked) <= 3
+
+
+def test_a_token_lives_as_long_as_it_says() -> None:
+    claims = jwt.decode(Tokens([KEY], "orders").sign("orders", []), KEY, algorithms=["HS256"], audience="orders")
+    assert claims["exp"] - claims["iat"] == pytest.approx(LIFETIME_S)
 
 
 def _unsigned() -> str:
@@ -69,11 +85,11 @@ async def test_nothing_but_a_token_for_this_service_is_let_in(
 async def test_route_asks_for_its_scope(small_service: SmallService) -> None:
     async with small_service() as (client, app):
         given = {}
-        for scope in ("orders:write", "orders:read"):
+        for scope in ("orders:write", "orders:read", "orders:write-drafts", ""):
             token = app.state.runtime.tokens.sign("orders", [scope])
             response = await client.post("/orders", json={"amount": 1}, headers={"authorization": f"Bearer {token}"})
             given[scope] = response.status_code
-    assert given == {"orders:write": 201, "orders:read": 403}
+    assert given == {"orders:write": 201, "orders:read": 403, "orders:write-drafts": 403, "": 403}
 
 
 async def test_scope_claim_of_another_type_is_no_scope(small_service: SmallService) -> None:
@@ -102,3 +118,19 @@ async def test_document_shows_the_example_of_a_route(small_service: SmallService
     assert paths["/health/live"]["get"]["responses"]["200"]["content"]["application/json"]["example"] == {
         "status": "ok"
     }
+
+
+async def test_a_token_without_the_word_bearer_is_none(small_service: SmallService) -> None:
+    async with small_service() as (client, app):
+        token = app.state.runtime.tokens.sign("orders", ["orders:write"])
+        assert (await client.get("/orders/1", headers={"authorization": f"Basic {token}"})).status_code == 401
+
+
+async def test_a_stranger_is_counted(small_service: SmallService) -> None:
+    async with small_service(RATE_LIMIT_STRANGER="2") as (client, _):
+
+        async def counted() -> int:
+            found = await client.get("/orders/1", headers={"authorization": "Bearer x", "x-forwarded-for": ""})
+            return found.status_code
+
+        assert [await counted() for _ in range(4)][-1] == 429

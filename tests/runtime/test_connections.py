@@ -39,9 +39,11 @@ async def server() -> AsyncIterator[uvicorn.Server]:
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         config.host, config.port = listener.getsockname()
-        yield server
-        server.should_exit = True
-        await task
+        try:
+            yield server
+        finally:
+            server.should_exit = True
+            await task
 
 
 @pytest.fixture

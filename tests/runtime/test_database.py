@@ -30,8 +30,10 @@ async def opened(url: str, size: int = 2) -> AsyncIterator[tuple[Database, Metri
     metrics = Metrics("test")
     database = Database(url, size, "test", STATEMENTS, metrics)
     await database.open()
-    yield database, metrics
-    await database.close()
+    try:
+        yield database, metrics
+    finally:
+        await database.close()
 
 
 async def test_statement_is_counted_and_timed_by_its_name(postgres: Postgres) -> None:

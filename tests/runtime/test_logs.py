@@ -29,9 +29,11 @@ def test_numbers_keep_country_and_last_digits_and_addresses_their_domain(text: s
 def _logs_restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
 
 
 @pytest.mark.usefixtures("_logs_restored")

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -112,7 +113,7 @@ async def test_every_error_has_one_shape(small_service: SmallService) -> None:
             "internal_error": await client.get("/defect"),
             "payload_too_large": await client.post("/orders", content=b'{"amount":1' + b" " * 1_000_001 + b"}"),
         }
-        wrong = ({"amount": 0}, {"amount": 1, "x": 1}, {}, [])
+        wrong: tuple[Any, ...] = ({"amount": 0}, {"amount": 1, "x": 1}, {}, [])
         bodies = [await client.post("/orders", json=body) for body in wrong]
         bodies += [await client.post("/orders", content=content) for content in (b"{", b"\xff", b"", DEEP)]
     assert {name: response.status_code for name, response in errors.items()} == {

@@ -63,8 +63,10 @@ def indexes_in(plan: dict[str, Any]) -> set[str]:
 @pytest.fixture
 async def connection(note_database: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(note_database, statement_cache_size=0)
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def explain(connection: asyncpg.Connection, sql: str, values: list[str], options: str = "") -> dict[str, Any]:

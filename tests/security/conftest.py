@@ -31,5 +31,7 @@ def users(guarded: str) -> dict[str, str]:
 @pytest.fixture
 async def owner(guarded: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(guarded)
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()

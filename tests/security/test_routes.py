@@ -13,6 +13,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from easymo_platform.whatsapp_webhook.api import WEBHOOK_MAX_BYTES
+from tests import asgi
 from tests.e2e.test_openapi import BODIES, PARAMETERS, PUBLIC_KEY, SERVICES, signed
 from tests.whatsapp_webhook.client import SECRET, VERIFY
 
@@ -64,7 +65,7 @@ def filled(path: str) -> str:
 
 
 def client_of(app: Litestar) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://service")
+    return httpx.AsyncClient(transport=asgi.transport(app, raise_app_exceptions=False), base_url="http://service")
 
 
 @pytest.mark.parametrize("name", SERVICES)

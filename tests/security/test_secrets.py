@@ -55,9 +55,11 @@ def full_of_secrets(kind: type[Settings]) -> dict[str, str]:
 def _logs_restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
 
 
 def test_there_are_settings_of_each_service() -> None:

@@ -15,6 +15,7 @@ import pytest
 from easymo_platform.operations.migrate import migrate
 from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.voice_bridge.app import create
+from tests import asgi
 from tests.cache.test_redispy import TlsRedis
 from tests.indexes.servers import postgres_15_over_tls, program
 
@@ -69,7 +70,7 @@ def servers() -> Iterator[Servers]:
 
 async def test_a_service_works_over_tls_with_both_servers(servers: Servers) -> None:
     app = create(servers.verified(servers.right))
-    transport = httpx.ASGITransport(app)
+    transport = asgi.transport(app)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://voice-bridge") as client:
         assert (await client.get("/health/ready")).status_code == 200
         async with asyncio.timeout(30):
@@ -96,7 +97,7 @@ async def test_a_certificate_for_another_host_is_refused(servers: Servers) -> No
 async def test_a_redis_that_another_authority_vouches_for_is_not_used(servers: Servers) -> None:
     right, wrong = servers.verified(servers.right), servers.verified(servers.wrong)
     app = create(right | {"REDIS_URL": wrong["REDIS_URL"]})
-    transport = httpx.ASGITransport(app)
+    transport = asgi.transport(app)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://voice-bridge") as client:
         async with asyncio.timeout(30):  # on a busy machine the first attempt may end before the hand-shake does
             while "certificate" not in app.state.runtime.cache.local_stats().last_error.lower():

@@ -68,6 +68,9 @@ def test_a_gap_in_a_regular_trace_is_refused_with_its_line(tmp_path: Path) -> No
         ("time,value\n0,1\n15,\n", 3, "Fill the gap"),
         ("time,value\n0,1\nyesterday,2\n", 3, "ISO 8601"),
         ("time,value\nnan,1\n15,2\n", 2, "ISO 8601"),
+        ("time,value\n0,1\n1e19,2\n", 3, "no time"),
+        ("time,value\n1764000000,1\n1764000015000,2\n", 2, "milliseconds and seconds"),
+        ("time,value\n0,1\n15,1.2 K\n", 3, "without units"),
         ("zeit,wert\n0,1\n", 1, "time,value"),
         ("time,value\n", 1, "no row"),
         ("time,value\n0,1\n", 2, "fewer than two rows"),
@@ -77,6 +80,76 @@ def test_a_gap_in_a_regular_trace_is_refused_with_its_line(tmp_path: Path) -> No
 )
 def test_bad_rows_are_refused_with_their_line(tmp_path: Path, text: str, place: int | None, word: str) -> None:
     assert refused(tmp_path, text, word).place == place
+
+
+@pytest.mark.parametrize(
+    ("times", "unit"),
+    [
+        (("1764000000000", "1764000015000"), "milliseconds"),
+        (("1764000000000.0", "1.764000015e12"), "milliseconds"),
+        (("1764000000000000", "1764000015000000"), "microseconds"),
+        (("1764000000000000000", "1764000015000000000"), "nanoseconds"),
+    ],
+)
+def test_unix_times_in_smaller_units_are_recognised_and_said(tmp_path: Path, times: tuple[str, str], unit: str) -> None:
+    found = read_trace(write(tmp_path, f"time,value\n{times[0]},5\n{times[1]},7\n"))[""]
+    assert found.times_s == (1764000000.0, 1764000015.0)
+    assert found.note == f"times are read as {unit}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;value;series\n0;1,5;voice\n0;9;video\n15;2;voice\n15;8;video\n",
+        "time\tvalue\tseries\n0\t1.5\tvoice\n0\t9\tvideo\n15\t2\tvoice\n15\t8\tvideo\n",
+        '"Time","voice","video"\n0,1.5,9\n15,2,8\n',
+        "sep=;\nTime;voice;video\n0;1,5;9\n15;2;8\n",
+        '"Series";"Time";"Value"\nvoice;0;1.5\nvoice;15;2\nvideo;0;9\nvideo;15;8\n',
+        '\ufeff"Time","voice","video"\r\n"1970-01-01 00:00:00",1.5,9\r\n"1970-01-01 00:00:15",2,8\r\n\r\n',
+        "Time,voice,video\n0,1.5,9\n7,,8\n15,2,8\n".replace("7,,8\n", ""),
+    ],
+)
+def test_csv_as_spreadsheets_and_grafana_write_it(tmp_path: Path, text: str) -> None:
+    found = read_trace(write(tmp_path, text))
+    assert found == {"voice": Series((0, 15), (1.5, 2)), "video": Series((0, 15), (9, 8))}
+
+
+def test_an_empty_cell_of_a_column_per_series_is_no_value(tmp_path: Path) -> None:
+    found = read_trace(write(tmp_path, "Time,voice,video\n0,1,9\n7,,7\n15,2,8\n"))
+    assert found == {"voice": Series((0, 15), (1, 2)), "video": Series((0, 7, 15), (9, 7, 8))}
+
+
+def test_one_column_beside_the_time_is_the_series(tmp_path: Path) -> None:
+    assert read_trace(write(tmp_path, "Time,requests/s\n0,1\n15,2\n")) == {"": Series((0, 15), (1, 2))}
+
+
+def local(*clocks: str) -> str:
+    return "time,value\n" + "".join(f"2026-10-25 {clock},{i}\n" for i, clock in enumerate(clocks))
+
+
+def test_the_hour_that_autumn_repeats_is_kept_apart_by_the_order_of_the_rows(tmp_path: Path) -> None:
+    clocks = [f"{hour:02}:{minute:02}:00" for hour in (1, 2, 2, 3) for minute in range(60)]
+    found = read_trace(write(tmp_path, local(*clocks)))[""]
+    assert {b - a for a, b in zip(found.times_s, found.times_s[1:], strict=False)} == {60.0}
+    assert found.values == tuple(map(float, range(240)))
+    assert "set back at line 122" in found.note
+
+
+def test_the_hour_that_spring_leaves_out_is_no_gap_to_fill(tmp_path: Path) -> None:
+    clocks = [f"{hour:02}:{minute:02}:00" for hour in (0, 1, 3) for minute in range(60)]
+    refused(tmp_path, local(*clocks).replace("10-25", "03-29"), "set forward", "UTC")
+
+
+@pytest.mark.parametrize("name", ["timestamp", "Date", "ts", "@timestamp", "DateTime"])
+def test_the_column_of_times_has_the_names_that_tools_give_it(tmp_path: Path, name: str) -> None:
+    assert read_trace(write(tmp_path, f"{name},value\n0,1\n15,2\n")) == {"": Series((0, 15), (1, 2))}
+
+
+def test_local_times_that_only_go_back_are_refused_and_the_way_out_is_said(tmp_path: Path) -> None:
+    refused(tmp_path, local("01:00:00", "01:01:00", "01:00:30", "01:02:00"), "goes back", "UTC")
+    refused(tmp_path, local("02:00:00", "02:00:00", "02:01:00", "02:01:00"), "twice", "set back")
+    zoned = local("02:58:00", "02:59:00", "02:00:00", "02:01:00").replace(":00,", ":00Z,")
+    assert "set back" not in str(refused(tmp_path, zoned, "goes back"))
 
 
 def test_a_file_that_is_not_there_and_one_that_is_no_text(tmp_path: Path) -> None:
@@ -110,6 +183,9 @@ def test_several_series_are_named_by_the_labels_in_which_they_differ(tmp_path: P
         ("{", "not valid JSON"),
         ("[]", "query_range"),
         ('{"status": "error", "error": "parse error", "data": {}}', "parse error"),
+        ('{"status": "error", "errorType": "bad_data", "error": "unknown function rat"}', "unknown function rat"),
+        ('{"status": "error"}', "the query failed"),
+        ('{"message": "Unauthorized", "traceID": ""}', "Unauthorized"),
         ('{"status": "success", "data": {"resultType": "vector", "result": []}}', "not a matrix"),
         ('{"status": "success", "data": {"resultType": "matrix", "result": []}}', "found nothing"),
         (prometheus(({}, [[0, "1"], [15, "NaN"]])), "result[0].values[1]"),

@@ -11,6 +11,7 @@ import httpx
 
 from easymo_platform.video_orchestrator import app, worker_app
 from easymo_platform.video_orchestrator.worker import Worker
+from tests import asgi
 
 
 @asynccontextmanager
@@ -19,7 +20,7 @@ async def video_orchestrator(environ: Mapping[str, str]) -> AsyncIterator[httpx.
     service = app.create(environ)
     async with (
         service.lifespan(),
-        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://video-orchestrator") as client,
+        httpx.AsyncClient(transport=asgi.transport(service), base_url="http://video-orchestrator") as client,
     ):
         yield client
 

@@ -2,10 +2,11 @@
 
 import subprocess
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
+import imageio_ffmpeg  # type: ignore[import-untyped]
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -47,7 +48,8 @@ class Film:
         index = max(i for i, time in enumerate(self.times) if time <= at_s + 1e-6)
         plane = self.frames[index].reformat(format="rgb24").planes[0]
         start = y * plane.line_size + 3 * x
-        pixel = tuple(value > 127 for value in bytes(plane)[start : start + 3])
+        red, green, blue = (value > 127 for value in bytes(plane)[start : start + 3])
+        pixel = (red, green, blue)
         names = {(True, False, False): "red", (False, True, False): "green", (False, False, True): "blue"}
         return names.get(pixel, "black" if pixel == (False, False, False) else "other")
 
@@ -57,9 +59,9 @@ def look_at(path: Path) -> Film:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         frames = list(container.decode(video=0))
-        times = [float(frame.pts * frame.time_base) for frame in frames]
-        kinds = [stream.type for stream in container.streams]
-        size, duration = (video.width, video.height), float(video.duration * video.time_base)
+        times = [_seconds(frame.pts, frame.time_base) for frame in frames]
+        kinds: list[str] = [stream.type for stream in container.streams]
+        size, duration = (video.width, video.height), _seconds(video.duration, video.time_base)
     samples, rate = _samples(path)
     tenth = rate // 10
     loudness = [
@@ -67,6 +69,12 @@ def look_at(path: Path) -> Film:
         for at in range(0, len(samples), tenth)
     ]
     return Film(*size, kinds, times, frames, duration, len(samples) / rate, loudness)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
+    assert ticks is not None
+    assert time_base
+    return float(ticks * time_base)
 
 
 def _samples(path: Path) -> tuple[memoryview, int]:

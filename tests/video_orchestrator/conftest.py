@@ -1,12 +1,10 @@
 """video-orchestrator on a real Postgres, with clips that ffmpeg itself has made."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from easymo_platform.operations.migrate import MIGRATIONS
 from tests.video_orchestrator.clips import FFMPEG, make_clips
 
 
@@ -27,21 +25,10 @@ def root(tmp_path: Path, clips: Path) -> Path:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection of the test's own to a database with the schema and no rows."""
-    connection = await asyncpg.connect(database_url)
-    for file in sorted(MIGRATIONS.glob("*.sql")):
-        if "performance" not in file.name:
-            await connection.execute(file.read_text())
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-def environ(database: object, database_url: str, root: Path) -> dict[str, str]:
+def environ(database: object, baseline_url: str, root: Path) -> dict[str, str]:
     """The environment of the service and of its workers."""
     return {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": baseline_url,
         "REDIS_ENABLED": "false",
         "AUTH_DISABLED": "true",
         "DATABASE_POOL_SIZE": "3",

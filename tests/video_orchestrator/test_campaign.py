@@ -8,10 +8,9 @@ from drills.video_orchestrator.campaign import Campaign
 
 
 @pytest.mark.slow
-async def test_killed_workers_lose_no_job_end_none_twice_and_leave_nothing(
-    database: object, database_url: str, root: Path
-) -> None:
-    outcome = await Campaign(database_url, root, seed=7).run(kills=6)
+@pytest.mark.timeout(600)
+async def test_killed_workers_lose_no_job_end_none_twice_and_leave_nothing(baseline_url: str, root: Path) -> None:
+    outcome = await Campaign(baseline_url, root, seed=7).run(kills=6)
     assert outcome.problems == []
     assert outcome.kills == 6
     assert outcome.jobs["succeeded"] > 0

@@ -9,6 +9,7 @@ import pytest
 
 from easymo_platform.runtime.settings import SettingsError
 from easymo_platform.video_orchestrator import worker_app
+from tests.conftest import Database
 from tests.video_orchestrator.client import (
     job_of,
     left_in,
@@ -23,7 +24,6 @@ from tests.video_orchestrator.client import (
 )
 
 WrittenFfmpeg = Callable[[str], str]
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def fate_of(environ: dict[str, str], root: Path, document: dict[str, Any]) -> Any:

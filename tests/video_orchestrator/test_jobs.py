@@ -15,6 +15,8 @@ from litestar import Litestar
 
 from easymo_platform.video_orchestrator import app, worker_app
 from easymo_platform.video_orchestrator.worker import Worker
+from tests import asgi
+from tests.conftest import Database
 from tests.video_orchestrator.client import (
     job_of,
     left_in,
@@ -29,7 +31,6 @@ from tests.video_orchestrator.client import (
 )
 
 WrittenFfmpeg = Callable[[str], str]
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 LONG = plan(scene(0, *[shot("test.mp4", 4.0)] * 50), width=1280, height=720)
 """Takes far longer than any test."""
@@ -49,9 +50,16 @@ async def at_work(working: Worker) -> AsyncIterator["asyncio.Task[bool]"]:
         await asyncio.sleep(0)
         return bool(ffmpegs())
 
-    await until(started)
-    yield task
-    await task
+    try:
+        await until(started)
+        yield task
+    except BaseException:
+        task.cancel()  # the block has failed, and the render may be a long one
+        raise
+    finally:
+        await asyncio.wait({task})
+    assert not task.cancelled()
+    task.result()
 
 
 async def test_cancelled_render_is_stopped_and_leaves_nothing(environ: dict[str, str], root: Path) -> None:
@@ -317,15 +325,16 @@ async def test_queue_is_measured_by_the_service_even_without_a_worker(
 ) -> None:
     insert = "insert into render_jobs (plan_id, plan, status, created_at, lease_until) values ('p', '{}', $1, $2, $3)"
     now = await database.fetchval("select now()")
-    for status, age_s, lease_s in (
+    jobs: tuple[tuple[str, float, float | None], ...] = (
         ("queued", 90, None),
         ("queued", 30, None),
         ("running", 10, 60),
         ("running", 10, -1),
         ("succeeded", 999, None),
-    ):
+    )
+    for status, job_age_s, lease_s in jobs:
         lease = None if lease_s is None else now + timedelta(seconds=lease_s)
-        await database.execute(insert, status, now - timedelta(seconds=age_s), lease)
+        await database.execute(insert, status, now - timedelta(seconds=job_age_s), lease)
     service = app.create(environ)
 
     def value(name: str) -> float | None:
@@ -351,7 +360,7 @@ async def test_jobs_are_counted_by_state_and_stages_are_timed(environ: dict[str,
         runtime = application.state.runtime
         return runtime.metrics.registry.get_sample_value(name, {"service": runtime.service, **labels})
 
-    transport = httpx.ASGITransport(service)
+    transport = asgi.transport(service)
     async with (
         service.lifespan(),
         rendering.state.runtime.connected(),

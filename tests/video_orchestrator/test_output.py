@@ -12,9 +12,8 @@ import pytest
 
 from easymo.embedded import Valkey
 from easymo_platform.runtime.identity import uuid7
+from tests.conftest import Database
 from tests.video_orchestrator.client import plan, queued, video_orchestrator, worker
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass

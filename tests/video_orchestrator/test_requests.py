@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from easymo_platform.runtime.auth import Tokens
+from tests.conftest import Database
 from tests.video_orchestrator.client import job_of, left_in, plan, queued, scene, shot, submit, video_orchestrator
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 OVERLAY = {"id": "o", "type": "logo", "src": "logo.png"}
 AUDIO = {"src": "tone.wav", "type": "music"}

@@ -11,6 +11,7 @@ import httpx
 
 from easymo_platform.runtime.identity import uuid7
 from easymo_platform.voice_bridge.app import create
+from tests import asgi
 
 NUMBER = "+250700000001"
 
@@ -21,7 +22,7 @@ async def voice_bridge(environ: Mapping[str, str]) -> AsyncIterator[httpx.AsyncC
     app = create(environ)
     async with (
         app.lifespan(),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://voice-bridge") as client,
+        httpx.AsyncClient(transport=asgi.transport(app), base_url="http://voice-bridge") as client,
     ):
         yield client
 

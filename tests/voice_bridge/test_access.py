@@ -5,13 +5,12 @@ import pytest
 from easymo_platform.runtime.auth import Tokens
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.twilio import signature
+from tests.conftest import Database
 from tests.voice_bridge.client import insert_call, status_of, voice_bridge
 
 KEY = "key-of-the-tests-of-voice-bridge-0000"
 TOKEN = "twilio-token-of-the-tests"
 PATH = "/webhooks/twilio/voice-status"
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ async def test_callback_moves_a_call_only_with_twilios_signature(guarded: dict[s
     async with voice_bridge(guarded) as client:
         for headers in wrong:
             response = await client.post(
-                f"{PATH}?try=1", data=form, headers={name: value.encode() for name, value in headers.items()}
+                f"{PATH}?try=1", data=form, headers=[(name.encode(), value.encode()) for name, value in headers.items()]
             )
             assert (response.status_code, response.json()["error"]) == (403, "bad_signature")
         assert await status_of(database, call_id) == "pending"

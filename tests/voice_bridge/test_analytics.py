@@ -5,9 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from tests.conftest import Database
 from tests.voice_bridge.client import NUMBER, insert_call, insert_user, voice_bridge
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 def ago(**duration: float) -> datetime:
@@ -44,7 +43,9 @@ async def test_dashboard_sums_what_falls_into_the_window(
     await insert_transaction(database, 2000, "pending", created_at=inside)
     async with voice_bridge(environ) as client:
         dashboard = (await client.get("/analytics/dashboard", params={"window": window})).json()
-    kpis = [(kpi["name"], Decimal(kpi["value"]), kpi["unit"]) for kpi in dashboard["kpis"]]
+    kpis: list[tuple[str, object, str]] = [
+        (kpi["name"], Decimal(kpi["value"]), kpi["unit"]) for kpi in dashboard["kpis"]
+    ]
     assert kpis == [
         ("calls", 4, "calls"),
         ("failures", 2, "calls"),

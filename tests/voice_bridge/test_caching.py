@@ -16,9 +16,10 @@ import pytest
 from easymo.embedded import Valkey
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
+from tests import asgi
+from tests.conftest import Database
 from tests.voice_bridge.client import NUMBER, callback, insert_call, insert_user, move, place, until, voice_bridge
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 LIVE_CALLS = "/analytics/live-calls"
 FRESH_WITHIN_S = 5.0
 """Half of the shortest ttl of these lists: what is seen within it was dropped, it did not merely end. How soon it is
@@ -86,7 +87,11 @@ async def _consent(client: httpx.AsyncClient, call_id: UUID) -> httpx.Response:
     return await client.post(f"/calls/{call_id}/consent", json={})
 
 
-SHOWN = {_status: ("status", "active"), _callback: ("status", "active"), _consent: ("consent_obtained", True)}
+SHOWN: dict[Writer, tuple[str, object]] = {
+    _status: ("status", "active"),
+    _callback: ("status", "active"),
+    _consent: ("consent_obtained", True),
+}
 
 
 @pytest.mark.parametrize("write", SHOWN)
@@ -194,6 +199,7 @@ async def test_reads_and_writes_go_on_when_redis_is_killed(environ: dict[str, st
     with Valkey() as valkey:
         async with voice_bridge(environ | {"REDIS_URL": valkey.url}) as client:
             assert (await live(client))[call_id]["status"] == "ringing"
+            assert valkey.pid
             os.kill(valkey.pid, signal.SIGKILL)
             assert (await move(client, call_id, "active")).status_code == 200
             for _ in range(20):
@@ -218,7 +224,7 @@ async def test_errors_are_not_cached(environ: dict[str, str], database: Database
 async def test_cached_reads_send_no_statement(environ: dict[str, str]) -> None:
     app = create(environ)
     registry = app.state.runtime.metrics.registry
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://v") as client:
+    async with app.lifespan(), httpx.AsyncClient(transport=asgi.transport(app), base_url="http://v") as client:
         for _ in range(10):
             await client.get(LIVE_CALLS)
         await _hit(client, LIVE_CALLS)

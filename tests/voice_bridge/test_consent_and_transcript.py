@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from tests.conftest import Database
 from tests.voice_bridge.client import insert_call, voice_bridge
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 HELLO = {"sequence": 0, "speaker": "caller", "text": "Muraho"}
 
 

@@ -6,9 +6,8 @@ from uuid import uuid4
 import pytest
 
 from easymo_platform.voice_bridge.model import LIVE, RANK, predecessors, predecessors_for_provider
+from tests.conftest import Database
 from tests.voice_bridge.client import insert_call, move, status_of, until, voice_bridge
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 LEGAL = {
     ("pending", "ringing"),

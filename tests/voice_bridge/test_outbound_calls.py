@@ -5,9 +5,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
+from tests.conftest import Database
 from tests.voice_bridge.client import NUMBER, insert_user, place, voice_bridge
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def test_outbound_call_is_created_pending_with_its_route(environ: dict[str, str], database: Database) -> None:

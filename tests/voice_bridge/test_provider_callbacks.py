@@ -5,9 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.conftest import Database
 from tests.voice_bridge.client import callback, insert_call, status_of, voice_bridge
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 @pytest.mark.parametrize(

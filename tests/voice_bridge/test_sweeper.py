@@ -11,9 +11,9 @@ from easymo_platform.voice_bridge import store as module
 from easymo_platform.voice_bridge.app import create
 from easymo_platform.voice_bridge.model import LIVE, RANK
 from easymo_platform.voice_bridge.worker import Sweeper
+from tests import asgi
+from tests.conftest import Database
 from tests.voice_bridge.client import insert_call, status_of, until
-
-Database = "asyncpg.Connection[asyncpg.Record]"
 
 
 def ago(**duration: float) -> datetime:
@@ -41,7 +41,7 @@ async def test_only_live_calls_untouched_for_four_hours_are_failed(environ: dict
 async def test_swept_call_leaves_the_live_list_at_once(environ: dict[str, str], database: Database) -> None:
     call_id = await insert_call(database, "ringing", updated_at=ago(hours=5))
     app = create(environ)
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://v") as client:
+    async with app.lifespan(), httpx.AsyncClient(transport=asgi.transport(app), base_url="http://v") as client:
         assert len((await client.get("/analytics/live-calls")).json()["calls"]) == 1
         assert (await client.get(f"/calls/{call_id}")).json()["status"] == "ringing"
         await sweeper_of(app).sweep()

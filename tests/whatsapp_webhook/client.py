@@ -11,6 +11,7 @@ import msgspec
 
 from easymo_platform.whatsapp_webhook import app, signature, worker_app
 from easymo_platform.whatsapp_webhook.worker import Worker
+from tests import asgi
 
 SECRET = "app-secret-of-the-tests"
 VERIFY = "verify-token-of-the-tests"
@@ -24,7 +25,7 @@ _numbers = itertools.count()
 async def webhook(environ: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     """The API, started as the environment says, and a client of it."""
     service = app.create(environ)
-    transport = httpx.ASGITransport(service, raise_app_exceptions=False)
+    transport = asgi.transport(service, raise_app_exceptions=False)
     async with service.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://whatsapp") as client:
         yield client
 

@@ -7,6 +7,7 @@ from easymo.embedded import Valkey
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_no_message_is_lost_and_none_answered_twice_however_often_we_are_killed(
     database_url: str, valkey: Valkey
 ) -> None:

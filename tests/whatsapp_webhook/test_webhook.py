@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from easymo_platform.whatsapp_webhook import signature
 from easymo_platform.whatsapp_webhook.ingest import BATCH_MAX_BYTES
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import (
     NUMBER,
     SECRET,
@@ -25,7 +26,6 @@ from tests.whatsapp_webhook.client import (
     webhook,
 )
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 COUNT = "select count(*) from whatsapp_messages"
 
 
@@ -296,7 +296,12 @@ async def test_service_does_not_start_without_a_secret(environ: dict[str, str]) 
 
 
 async def _outbound(database: Database, wamid: str | None, **columns: Any) -> Any:
-    row = {"direction": "outbound", "from_number": "+250700000999", "to_number": f"+{NUMBER}", "message_type": "text"}
+    row: dict[str, Any] = {
+        "direction": "outbound",
+        "from_number": "+250700000999",
+        "to_number": f"+{NUMBER}",
+        "message_type": "text",
+    }
     row |= {"status": "accepted", "wamid": wamid, **columns}
     places = ", ".join(f"${place}" for place in range(1, len(row) + 1))
     return await database.fetchval(
@@ -343,6 +348,7 @@ async def test_report_that_is_faster_than_our_own_note_finds_the_message_by_our_
     async with webhook(environ) as client:
         assert (await deliver(client, statuses=[report]))["duplicates"] == 0
     row = await database.fetchrow("select wamid, status from whatsapp_messages where id = $1", message_id)
+    assert row is not None
     assert tuple(row) == ("wamid.from-meta", "sent")
 
 
@@ -408,7 +414,7 @@ async def test_pages_show_every_message_once_whatever_was_created_at_the_same_ti
         async def all_pages(**query: Any) -> list[dict[str, Any]]:
             shown, before = [], None
             while True:
-                cursor = {} if before is None else {"before": before}
+                cursor: dict[str, Any] = {} if before is None else {"before": before}
                 page = (await client.get("/messages", params={**query, **cursor})).json()
                 assert len(page["messages"]) <= query["limit"]
                 shown += page["messages"]

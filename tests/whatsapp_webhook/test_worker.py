@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -10,10 +11,10 @@ from litestar import Response
 
 from easymo_platform.whatsapp_webhook.conversation import MENU
 from easymo_platform.whatsapp_webhook.store import reply_id
+from tests.conftest import Database
 from tests.whatsapp_webhook.client import NUMBER, deliver, idle_worker, status, text, until, webhook, worker
 from tests.whatsapp_webhook.outside import CloudApi, agent_core, refusal
 
-Database = "asyncpg.Connection[asyncpg.Record]"
 OTHER = "250700000002"
 
 
@@ -51,6 +52,7 @@ async def test_message_is_answered_by_the_agent_and_its_reply_is_sent(
     assert outbound["id"] == reply_id(inbound["id"])
     assert await database.fetchval("select phone_number from users where id = $1", inbound["user_id"]) == f"+{NUMBER}"
     session = await database.fetchrow("select * from agent_sessions")
+    assert session is not None
     assert (session["flow_type"], session["agent_kind"]) == ("schedule_trip", "mobility")
     roles = await database.fetch("select role from agent_messages order by created_at")
     assert [row["role"] for row in roles] == ["user", "agent"]
@@ -68,7 +70,7 @@ async def test_greeting_shows_the_menu_a_number_chooses_and_the_choice_stays(
     async with webhook(environ) as client, worker(environ):
         for number, body in enumerate(said, 1):
             await deliver(client, text(body))
-            await until(lambda wanted=number: asyncio.sleep(0, len(cloud.sent) == wanted))
+            await until(partial(_sent, cloud, number))
         await until(lambda: _none_pending(database))
     answers = cloud.texts(NUMBER)
     assert answers[0] == answers[3] == MENU
@@ -102,7 +104,7 @@ async def test_one_message_of_a_number_is_claimed_at_a_time_the_oldest_due_first
         await deliver(client, other, first)
         claims = await asyncio.gather(*(who._store.claim_inbound(10, 60) for who in (one, two, one, two)))
         claimed = [work for claim in claims for work in claim]
-        assert sorted(work.wamid for work in claimed) == sorted([first["id"], other["id"]])
+        assert sorted(str(work.wamid) for work in claimed) == sorted([first["id"], other["id"]])
         await database.execute("update whatsapp_messages set status = 'processed' where wamid = $1", first["id"])
         assert [work.wamid for work in await two._store.claim_inbound(10, 60)] == [second["id"]]
         assert await one._store.claim_inbound(10, 60) == []
@@ -147,6 +149,7 @@ async def test_failing_agent_is_tried_again_by_schedule_and_then_the_message_is_
         async with worker(broken):
             await until(lambda: database.fetchval("select count(*) from webhook_dlq"))
         row = await database.fetchrow("select status, attempts from whatsapp_messages")
+        assert row is not None
         assert tuple(row) == ("failed", 4), "the first try and three more"
         (letter,) = (await client.get("/dlq")).json()["dead_letters"]
         assert (letter["error_type"], letter["status"]) == ("timeout", "pending")
@@ -254,6 +257,7 @@ async def test_send_of_unknown_outcome_is_not_repeated_when_the_provider_reports
         await until(lambda: asyncio.sleep(0, cloud.texts(OTHER)))
     assert len(cloud.texts(NUMBER)) == 1
     row = await database.fetchrow("select wamid, status from whatsapp_messages where wamid = 'wamid.late'")
+    assert row is not None
     assert tuple(row) == ("wamid.late", "sent")
 
 
@@ -323,3 +327,8 @@ async def test_requests_carry_their_ids_from_the_worker_to_the_agent_and_the_pro
     reply = cloud.sent[0]["biz_opaque_callback_data"]
     assert seen["/sessions"] == seen["/respond"] == (f"message-{question}", f"message-{question}")
     assert seen[f"{cloud.url}/104857600000999/messages"] == (f"message-{reply}", f"message-{question}")
+
+
+async def _sent(cloud: CloudApi, count: int) -> bool:
+    await asyncio.sleep(0)
+    return len(cloud.sent) == count

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import os
+import signal
 import sys
 from typing import NamedTuple
 
@@ -39,9 +40,9 @@ def main() -> None:
         sys.stdout.write(root_help())
         return
     if name == "--version":
-        from importlib.metadata import version  # only when asked: metadata is slow to read
+        from easymo import __version__
 
-        sys.stdout.write(f"easymo {version('easymo')}\n")
+        sys.stdout.write(f"easymo {__version__}\n")
         return
     completing = "_EASYMO_COMPLETE" in os.environ or name in ("--install-completion", "--show-completion")
     if name not in COMMANDS and not completing:
@@ -49,6 +50,8 @@ def main() -> None:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         sys.stderr.write(f"easymo: there is no command {name!r}.{hint} `easymo --help` lists them.\n")
         sys.exit(2)
+    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _run("" if completing else name)
     except ModuleNotFoundError as error:

@@ -4,8 +4,9 @@
 :mod:`easymo.hpa.inputs`, checking them in :mod:`easymo.hpa.check`, searching in :mod:`easymo.hpa.tune`.
 """
 
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
-from easymo.hpa.simulate import Conditions, Simulation, Totals, simulate
+from easymo.hpa.simulate import Simulation, Totals, simulate
 from easymo.hpa.spec import Hpa, hpa_from
 
 __all__ = ["Conditions", "Hpa", "HpaError", "Simulation", "Totals", "hpa_from", "simulate"]

@@ -19,6 +19,7 @@ Reason = Literal[
     "AboveMax",
     "BelowMin",
     "MetricError",
+    "AmbiguousSelector",
 ]
 
 Log = list[tuple[float, int]]
@@ -51,13 +52,13 @@ def stabilize(log: Log, proposal: int, current: int, up_window_s: float, down_wi
     up_since, down_since = now - up_window_s, now - down_window_s
     oldest = -1
     for slot, (time_s, size) in enumerate(log):
-        if time_s > up_since:
-            if size < lowest:
-                lowest = size
-        elif time_s < up_since and time_s < down_since:
+        if time_s > down_since:
+            if size > highest:
+                highest = size
+        elif time_s < down_since and time_s < up_since:
             oldest = slot
-        if time_s > down_since and size > highest:
-            highest = size
+        if size < lowest and time_s > up_since:
+            lowest = size
     if oldest >= 0:
         log[oldest] = (now, proposal)
     else:

@@ -43,8 +43,11 @@ class Controller:
             if behavior.down.window_s is not None:
                 self._down_window_s = behavior.down.window_s
 
-    def sync(self, now: float, current: int, proposal: int | None) -> Decision:
-        """Decide at ``now`` with ``current`` pods wanted so far; ``proposal`` None: the metrics gave no size."""
+    def sync(self, now: float, current: int, proposal: int | None, *, ambiguous: bool = False) -> Decision:
+        """Decide at `now` with `current` pods wanted so far.
+
+        `proposal` None: the metrics gave no size. `ambiguous`: another autoscaler scales the same pods.
+        """
         if self.recommendations is None:
             self.recommendations = [(now, current)]
         if current == 0 and self.minimum > 0:
@@ -53,6 +56,8 @@ class Controller:
             return self._decide(now, current, self.maximum, None, "AboveMax")
         if current < self.minimum:
             return self._decide(now, current, self.minimum, None, "BelowMin")
+        if ambiguous:
+            return Decision(current, None, "AmbiguousSelector")
         if proposal is None:
             return Decision(current, None, "MetricError")
         log = self.recommendations

@@ -8,9 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from easymo.hpa.errors import HpaError
+from easymo.hpa.keda import Keda, scaled_object
 from easymo.hpa.manifests import Document, read_documents
 from easymo.hpa.problems import accepted_autoscalers, refuse_problems
-from easymo.hpa.signals import Constant, Source
+from easymo.hpa.quantity import milli
+from easymo.hpa.rivals import rivals_of
+from easymo.hpa.signals import Constant, Shared, Source
 from easymo.hpa.spec import Hpa, hpa_from
 from easymo.hpa.workload import workload_of
 from easymo.trace.series import Series
@@ -21,7 +24,19 @@ class Scaled(Struct, frozen=True):
 
     document: Document
     hpa: Hpa
-    requests_m: dict[str, int]
+    requests_m: dict[str, int] | None
+    """None: its manifest is not known."""
+    ambiguous_from: int | None = None
+    """The number of the sync at which the controller finds another autoscaler of the same pods."""
+    keda: Keda | None = None
+    """What KEDA does beside it, if a ScaledObject made it."""
+
+    def sources(self, sources: Mapping[str, Source], start_s: float, end_s: float) -> dict[str, Source]:
+        """The part of `sources` that is about its metrics, and the schedules of its cron triggers."""
+        names = {metric.name for metric in self.hpa.metrics}
+        crons = {} if self.keda is None else self.keda.crons
+        scheduled = {name: cron.series(start_s, end_s) for name, cron in crons.items()}
+        return {**scheduled, **{name: source for name, source in sources.items() if name in names}}
 
 
 def read_autoscalers(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Scaled]:
@@ -31,7 +46,10 @@ def read_autoscalers(paths: Sequence[Path], names: Sequence[str] = ()) -> list[S
         HpaError: for files without one, with one that the API server refuses, or without one of ``names``.
     """
     documents = read_documents(paths)
-    found = [_scaled(document, documents) for document in accepted_autoscalers(documents)]
+    objects = [document for document in documents if document.kind == "ScaledObject"]
+    hpas = [document for document in documents if document.kind == "HorizontalPodAutoscaler"]
+    accepted = accepted_autoscalers(documents) if hpas or not objects else []
+    found = [_scaled(document, documents) for document in [*accepted, *objects]]
     known = {scaled.hpa.name for scaled in found}
     if missing := [name for name in names if name not in known]:
         raise HpaError(f"There is no autoscaler {missing[0]!r} in these files, only {', '.join(sorted(known))}.")
@@ -42,7 +60,17 @@ def _scaled(document: Document, documents: Sequence[Document]) -> Scaled:
     workload = workload_of(document, documents)
     if workload is not None:
         refuse_problems(workload.document)
-    return Scaled(document, hpa_from(document.content), {} if workload is None else workload.requests_m())
+    requests_m = None if workload is None else workload.requests_m()
+    is_keda = document.kind == "ScaledObject"
+    hpa, keda = scaled_object(document) if is_keda else (hpa_from(document.content), None)
+    return Scaled(document, hpa, requests_m, _ambiguous_from(document, documents), keda)
+
+
+def _ambiguous_from(document: Document, documents: Sequence[Document]) -> int | None:
+    """The controller learns of an autoscaler at its first sync, so the one that comes first acts once."""
+    rivals = rivals_of(document, documents)
+    first = next((d for d in documents if d is document or d in rivals), None)
+    return int(first is document) if rivals else None
 
 
 def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:
@@ -63,7 +91,7 @@ def demand_of(hpa: Hpa, traces: Mapping[str, Series]) -> Series:
 
 
 def read_sources(texts: Sequence[str], traces: Mapping[str, Series], scaled: Sequence[Scaled]) -> dict[str, Source]:
-    """``NAME`` (the trace is this metric) and ``NAME=SERIES|60%|queue|jobs|failing``, by metric name.
+    """``NAME`` (the trace is this metric) and `NAME=SERIES|BASE+SERIES|60%|queue|jobs|failing`, by metric name.
 
     Raises:
         HpaError: for a metric that no autoscaler has, or a series that the trace does not have.
@@ -84,18 +112,15 @@ def read_sources(texts: Sequence[str], traces: Mapping[str, Series], scaled: Seq
             sources[name] = Constant(float(found[1]))
         elif source in traces:
             sources[name] = traces[source]
+        elif "+" in source and (shared := source.partition("+")[2]) in traces:
+            sources[name] = Shared(milli(source.partition("+")[0]), traces[shared])
         else:
             series = ", ".join(filter(None, traces)) or "no named series"
             raise HpaError(
-                f"--metric {text}: the trace has {series}. Write NAME, NAME=SERIES, NAME=60% or NAME=failing."
+                f"--metric {text}: the trace has {series}. Write NAME, NAME=SERIES, NAME=100Mi+SERIES, NAME=60% or "
+                "NAME=failing."
             )
     return sources
-
-
-def sources_of(hpa: Hpa, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The part of ``sources`` that is about metrics of ``hpa``."""
-    names = {metric.name for metric in hpa.metrics}
-    return {name: source for name, source in sources.items() if name in names}
 
 
 class _Arm(Struct):

@@ -1,32 +1,23 @@
 """Which pods count: the state of each pod and its sample, summed up for the arithmetic."""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from easymo.hpa.errors import MetricError
 from easymo.hpa.replicas import PodLoad
 
-CPU_INITIALIZATION_S = 120.0
-"""``--horizontal-pod-autoscaler-cpu-initialization-period``."""
+CPU_INITIALIZATION_S = 300.0
+"""Default of `--horizontal-pod-autoscaler-cpu-initialization-period`."""
 
-READINESS_DELAY_S = 10.0
-"""``--horizontal-pod-autoscaler-initial-readiness-delay``."""
+READINESS_DELAY_S = 30.0
+"""Default of `--horizontal-pod-autoscaler-initial-readiness-delay`."""
 
 LONG_AGO_S = float("-inf")
 """The time of a change of which no time is known."""
 
 State = Literal["ready", "unready", "missing", "ignored"]
-
-
-class Container(Struct, frozen=True):
-    """A container and its request of one resource, in thousandths; None when it has none."""
-
-    name: str
-    request_m: int | None
-    counts: bool = True
-    """False for an init container that ends before the others start."""
 
 
 class Pod(Struct, frozen=True):
@@ -38,9 +29,6 @@ class Pod(Struct, frozen=True):
     ready: bool | None = True
     start_s: float | None = None
     ready_changed_s: float | None = None
-    containers: tuple[Container, ...] = ()
-    request_m: int | None = None
-    """The request of the pod as a whole (Kubernetes 1.34), which then replaces those of its containers."""
 
 
 class Sample(Struct, frozen=True):
@@ -78,63 +66,39 @@ def state_of(
     return "unready" if never_ready else "ready"
 
 
-def is_serving(pod: Pod) -> bool:
-    """Whether ``pod`` carries load, which is what Object and External totals are divided by."""
-    return pod.phase == "Running" and pod.ready is True
+class Group(NamedTuple):
+    """`pods` pods that count alike; each uses `usage_m` of `request_m` thousandths.
+
+    A usage of None is one that is left out of the sum, as that of a pod without a request is. The state `gone` is for
+    a sample of a pod that the API no longer shows.
+    """
+
+    state: State | Literal["gone"]
+    pods: int
+    usage_m: int | None = 0
+    request_m: int = 0
 
 
-def request_of(pod: Pod, container: str | None, *, pod_level: bool = True) -> int:
-    """Request of ``pod``, or of one of its containers, in thousandths.
+def pod_load(groups: Iterable[Group]) -> PodLoad:
+    """Add up the samples of all pods as the controller does.
 
     Raises:
-        MetricError: one container without a request takes the whole metric away.
+        MetricError: when no sample is left of those that count.
     """
-    if container is None and pod_level and pod.request_m is not None:
-        return pod.request_m
-    total = 0
-    for candidate in pod.containers:
-        if container is not None and candidate.name != container:
-            continue
-        if not candidate.counts:
-            continue
-        if candidate.request_m is None:
-            raise MetricError(f"Container {candidate.name} of pod {pod.name} has no request, so it has no utilization.")
-        if container is not None:
-            return candidate.request_m
-        total += candidate.request_m
-    if container is not None:
-        raise MetricError(f"Pod {pod.name} has no container {container}, so the metric has no value.")
-    return total
-
-
-def pod_load(
-    pods: Iterable[Pod],
-    samples: Mapping[str, Sample],
-    resource: str | None,
-    now: float,
-    requests: Mapping[str, int] | None = None,
-) -> PodLoad:
-    """Add up ``samples`` (by pod name) as the controller would; ``requests`` are needed for a utilization only.
-
-    Raises:
-        MetricError: when there are no pods, or no sample is left of those that count.
-    """
-    pods = list(pods)
-    if not pods:
-        raise MetricError("The target has no pods, so no metric has a value.")
-    states = {pod.name: state_of(pod, samples.get(pod.name), resource, now) for pod in pods}
-    counted = {name: s for name, s in samples.items() if states.get(name) not in ("ignored", "unready")}
-    if not counted:
-        raise MetricError("No pod that counts has a sample: they may all be unready.")
-    named = {state: [name for name in states if states[name] == state] for state in ("ready", "unready", "missing")}
-    known = [name for name in counted if requests is None or name in requests]
-    request = dict.fromkeys(states, 0) if requests is None else requests
-    return PodLoad(
-        ready=len(named["ready"]),
-        samples=len(counted),
-        usage_m=sum(counted[name].value_m for name in known),
-        requested_m=sum(request.get(name, 0) for name in known),
-        unready=len(named["unready"]),
-        unready_requested_m=sum(request[name] for name in named["unready"]),
-        missing=tuple(request[name] for name in named["missing"]),
-    )
+    ready = samples = usage_m = requested_m = unready = unready_m = 0
+    missing: tuple[int, ...] = ()
+    for state, count, used_m, request_m in groups:
+        if state == "ready" or state == "gone":
+            ready += count if state == "ready" else 0
+            samples += count
+            if used_m is not None:
+                usage_m += used_m * count
+                requested_m += request_m * count
+        elif state == "unready":
+            unready += count
+            unready_m += request_m * count
+        elif state == "missing":
+            missing += (request_m,) * count
+    if not samples:
+        raise MetricError("No pod that counts has a sample: there are none, or all are unready.")
+    return PodLoad(ready, samples, usage_m, requested_m, unready, unready_m, missing)

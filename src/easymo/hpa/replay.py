@@ -7,10 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from easymo.hpa.backtest import Backtest, backtest, overlap
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.errors import HpaError
-from easymo.hpa.inputs import Scaled, demand_of, read_sources, sources_of
+from easymo.hpa.inputs import Scaled, demand_of, read_sources
 from easymo.hpa.signals import Source
-from easymo.hpa.simulate import Conditions, Simulation, simulate
+from easymo.hpa.simulate import Simulation, simulate
 from easymo.hpa.spec import Hpa
 from easymo.trace import SHAPES, Series, read_trace, shape
 
@@ -60,7 +61,7 @@ class Replay(Struct, frozen=True, kw_only=True):
         for one in scaled:
             demand, real = self.demand(one.hpa, conditions), demand_of(one.hpa, actual)
             cut = demand.cut(*overlap(demand, real))
-            started = replace(conditions, initial_replicas=max(round(real.at(cut.start_s)), 1))
+            started = replace(conditions, initial_replicas=round(real.at(cut.start_s)))
             simulation = self._one(one, cut, started, sources)
             simulations.append(simulation)
             tested.append(backtest(simulation, real))
@@ -68,7 +69,15 @@ class Replay(Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def _one(one: Scaled, demand: Series, conditions: Conditions, sources: Mapping[str, Source]) -> Simulation:
-        return simulate(one.hpa, demand, conditions, sources_of(one.hpa, sources), requests_m=one.requests_m)
+        return simulate(
+            one.hpa,
+            demand,
+            conditions,
+            one.sources(sources, demand.start_s, demand.end_s),
+            requests_m=one.requests_m,
+            ambiguous_from=one.ambiguous_from,
+            keda=one.keda,
+        )
 
 
 def replay_of(

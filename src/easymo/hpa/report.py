@@ -26,6 +26,7 @@ REASONS = {
     "AboveMax": "above maxReplicas",
     "BelowMin": "below minReplicas",
     "MetricError": "a metric failed: the size is kept",
+    "AmbiguousSelector": "another autoscaler scales the same pods: neither acts",
 }
 
 
@@ -147,7 +148,7 @@ def backtest_lines(simulation: Simulation, found: Backtest, most: int = 10) -> l
         f"{found.within_one_ratio:.1%} are at most one pod off; mean difference {found.mean_difference:.2f} pods",
         f"pod-hours: {found.simulated_pod_hours:.1f} simulated, {found.actual_pod_hours:.1f} actual",
     ]
-    period_s = simulation.conditions.sync_period_s
+    period_s = simulation.conditions.sync_period_s * 1.1
     longest = sorted(found.differences, key=lambda d: -abs(d.simulated - d.actual) * (d.end_s - d.start_s))
     for one in sorted(longest[:most], key=lambda d: d.start_s):
         note = "  (one sync: timing)" if one.end_s - one.start_s <= period_s else ""

@@ -1,62 +1,25 @@
 """Replay demand against an autoscaler: what it would have decided at each sync, and what that would have cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil, inf
 
 from msgspec import Struct
 
 from easymo.hpa.behavior import Reason
-from easymo.hpa.controller import DOWNSCALE_WINDOW_S, SYNC_PERIOD_S, Controller, tolerance_of
+from easymo.hpa.conditions import Conditions
+from easymo.hpa.controller import Controller, Decision, tolerance_of
 from easymo.hpa.errors import HpaError
 from easymo.hpa.fleet import Fleet
+from easymo.hpa.keda import Keda
 from easymo.hpa.replicas import Proposal, combine
-from easymo.hpa.signals import Signal, Source, View, signals
-from easymo.hpa.spec import DEFAULT_TOLERANCE, Hpa
+from easymo.hpa.signals import Signal, Source, signals, total_of
+from easymo.hpa.spec import Hpa
+from easymo.hpa.status import Condition, status_after
+from easymo.hpa.view import View
 from easymo.trace.series import Series, Span
 
 FLAP_S = 600.0
 """A change of size that takes back one of at most so long ago is a flap."""
-
-
-class Conditions(Struct, frozen=True, kw_only=True):
-    """What a manifest does not say. Rates are in the unit of the trace, requests per second unless it says otherwise.
-
-    Raises:
-        HpaError: on values that nothing can be simulated with.
-    """
-
-    capacity: float
-    """What one ready pod serves per second."""
-    full_percent: float = 100.0
-    """CPU that a pod uses at that rate, in percent of its request."""
-    startup_s: float = 20.0
-    """From the decision to a running container: scheduling, pulling the image, starting."""
-    readiness_delay_s: float = 10.0
-    """From a running container to a ready pod."""
-    metric_lag_s: float = 30.0
-    """How old a sample is when the autoscaler sees it."""
-    metric_window_s: float = 15.0
-    """Over how long a sample was taken (metrics-server: 15 s)."""
-    sync_period_s: float = SYNC_PERIOD_S
-    downscale_window_s: float = DOWNSCALE_WINDOW_S
-    tolerance: float = DEFAULT_TOLERANCE
-    initial_replicas: int | None = None
-    """Size at the start; None: the minimum, or what the first demand needs if that is more, within the maximum."""
-    pod_hour_price: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.capacity < inf:
-            raise HpaError(
-                f"A pod's capacity is {self.capacity:g}, with which no number of pods carries any demand. Measure it "
-                "(easymo prove), then pass --capacity REQUESTS_PER_SECOND or --verdict verdict.json."
-            )
-        if not (0 < self.full_percent < inf and 1 <= self.sync_period_s < inf):
-            raise HpaError("The utilization at capacity must be greater than 0, and the sync period at least 1 s.")
-        times = (self.startup_s, self.readiness_delay_s, self.metric_lag_s, self.metric_window_s, self.tolerance)
-        if not all(0 <= value < inf for value in (*times, self.downscale_window_s)):
-            raise HpaError("Start-up, readiness delay, metric lag, windows and tolerance must be at least 0.")
-        if self.initial_replicas is not None and self.initial_replicas < 1:
-            raise HpaError("A size of 0 switches an autoscaler off: start with at least one pod.")
 
 
 class Sync(Struct, frozen=True):
@@ -74,6 +37,7 @@ class Sync(Struct, frozen=True):
     replicas: int
     reason: Reason
     queue: float
+    conditions: dict[str, Condition]
 
 
 class Totals(Struct, frozen=True):
@@ -106,164 +70,219 @@ class Simulation(Struct, frozen=True):
 
 
 class Demand:
-    """A series cut at the syncs, once for all simulations of it."""
+    """A series cut at the syncs, once for all simulations of it. The first pieces are those before the first sync.
 
-    def __init__(self, series: Series, sync_period_s: float) -> None:
-        self.start_s, self.end_s = series.start_s, series.end_s
-        self.period_s = sync_period_s
-        count = max(ceil((self.end_s - self.start_s) / sync_period_s - 1e-9), 1)
-        self.times_s = [self.start_s + i * sync_period_s for i in range(count)]
-        self.pieces: list[list[Span]] = [[] for _ in self.times_s]
+    Load moves in whole seconds: what changes within a second is felt from the next one on, and a sync finds the second
+    in which it is complete.
+    """
+
+    def __init__(self, series: Series, times_s: list[float], work_s: float) -> None:
+        self.start_s, self.end_s, self.times_s, self.work_s = series.start_s, series.end_s, times_s, work_s
+        edges = [self.start_s, *map(ceil, self.times_s), max(self.end_s, ceil(self.times_s[-1]))]
+        pieces: list[list[Span]] = [[] for _ in edges[1:]]
         self.total = 0.0
+        index = 0
         for start, end, value in series.spans():
             self.total += (end - start) * value
-            index = int((start - self.start_s) / sync_period_s)
-            while index < count and self.times_s[index] < end:
-                cut = min(end, self.times_s[index] + sync_period_s)
-                from_s = max(start, self.times_s[index])
+            while index < len(pieces) and edges[index] < end:
+                cut, from_s = min(end, edges[index + 1]), max(start, edges[index])
                 if cut > from_s:
-                    self.pieces[index].append(Span(from_s, cut, value))
+                    pieces[index].append(Span(from_s, cut, value))
+                if cut < edges[index + 1]:
+                    break
                 index += 1
+        self.first = next(series.spans()).value
+        self.lead, self.pieces = pieces[0], pieces[1:]
+
+    @classmethod
+    def at_period(cls, series: Series, given: Conditions, metrics: int) -> "Demand":
+        """Cut at the syncs of an autoscaler with so many metrics."""
+        first_s, work_s = series.start_s + given.first_sync_s, given.work_s(metrics)
+        step_s = given.sync_period_s + work_s
+        count = max(ceil((series.end_s - first_s) / step_s - 1e-9), 1)
+        return cls(series, [first_s + i * step_s for i in range(count)], work_s)
 
 
 def simulate(
     hpa: Hpa,
     demand: Series | Demand,
-    conditions: Conditions,
+    given: Conditions,
     sources: Mapping[str, Source] | None = None,
     *,
     requests_m: Mapping[str, int] | None = None,
     keep_syncs: bool = True,
+    ambiguous_from: int | None = None,
+    keda: Keda | None = None,
 ) -> Simulation:
-    """What ``hpa`` would have done. ``sources`` and ``requests_m`` are explained at :func:`easymo.hpa.signals.signals`.
+    """What `hpa` would have done. `sources` and `requests_m` are explained at `easymo.hpa.signals.signals`.
 
-    The controller is taken as just started: it remembers nothing but the size it finds.
+    The controller is taken as just started: it remembers nothing but the size it finds. `ambiguous_from` is the number
+    of the sync at which it finds another autoscaler on the same pods; `keda` scales to and from its resting size.
 
     Raises:
         HpaError: for a metric that the demand does not tell and no source gives.
     """
+    said = []
     if isinstance(demand, Series):
-        demand = Demand(demand, conditions.sync_period_s)
-    tolerance = tolerance_of(hpa.behavior, conditions.tolerance)
-    named, notes = signals(
-        hpa,
-        sources or {},
-        capacity=conditions.capacity,
-        full_percent=conditions.full_percent,
-        tolerance=tolerance,
-        requests_m=requests_m,
-    )
-    run = _Run(hpa, demand, conditions)
+        said = [f"trace: {demand.note}"] if demand.note else []
+        demand = Demand.at_period(demand, given, len(hpa.metrics))
+    try:
+        named, notes = signals(hpa, sources or {}, given, tolerance_of(hpa.behavior, given.tolerance), requests_m)
+    except HpaError:
+        if ambiguous_from is None:
+            raise
+        named, notes = [], []  # what its metrics show has no effect
+    run = _Run(hpa, demand, given, named)
+    if keda is not None and keda.rests_at is not None:
+        run.poll(keda, [(total_of(sources or {}, name), limit) for name, limit in keda.activations.items()])
+    run.pass_time(demand.lead)
     for index, now in enumerate(demand.times_s):
-        run.step(index, now, named, keep_syncs)
-    return Simulation(hpa.name, conditions, run.totals(), run.syncs, notes)
+        run.sync(index, now, keep_syncs, ambiguous=ambiguous_from is not None and index >= ambiguous_from)
+        run.pass_time(demand.pieces[index])
+    if ambiguous_from is not None:
+        notes.append(f"{hpa.name} does not act: another autoscaler scales the same pods (AmbiguousSelector).")
+    return Simulation(hpa.name, given, run.totals(), run.syncs, said + notes)
 
 
 class _Run:
     """The state of one simulation between two syncs."""
 
-    def __init__(self, hpa: Hpa, demand: Demand, conditions: Conditions) -> None:
-        self.demand, self.conditions = demand, conditions
-        first = demand.pieces[0][0].value
-        needed = max(hpa.min_replicas, min(ceil(first / conditions.capacity), hpa.max_replicas), 1)
-        self.current = needed if conditions.initial_replicas is None else conditions.initial_replicas
-        self.fleet = Fleet(self.current, conditions.capacity)
-        self.view = View(self.fleet, conditions.metric_window_s)
-        window_s = conditions.downscale_window_s
-        self.controller = Controller(hpa.min_replicas, hpa.max_replicas, hpa.behavior, window_s)
-        served = min(first, self.current * conditions.capacity)
-        # What the samples of the past show, by time: arriving, served by each serving pod, waiting, pods at work.
-        self.past: list[tuple[float, float, float, float, float]] = [
-            (-inf, first, served / self.current, 0.0, served / conditions.capacity)
-        ]
-        self.seen = 0
+    def __init__(self, hpa: Hpa, demand: Demand, given: Conditions, named: list[tuple[str, Signal]]) -> None:
+        self.hpa, self.demand, self.given, self.named = hpa, demand, given, named
+        needed = max(hpa.min_replicas, min(ceil(demand.first / given.capacity), hpa.max_replicas))
+        self.current = needed if given.initial_replicas is None else given.initial_replicas
+        self.fleet = Fleet(self.current, given, demand.start_s)
+        self.view = View(self.fleet, given, demand.first)
+        self.controller = Controller(hpa.min_replicas, hpa.max_replicas, hpa.behavior, given.downscale_window_s)
         self.syncs: list[Sync] = []
+        self.status: dict[str, Condition] = {}
         self.pod_s = 0.0
         self.changes = self.flaps = 0
         self.least = self.most = self.current
         self._last_change = (-inf, 0)
+        self._events: list[tuple[float, Callable[[float], None]]] = []
+        """What happens between syncs, the next at the end."""
+        for at_s, size in given.resizes:
+            self._at(demand.start_s + at_s, lambda now, size=size: self._resize(size, now))  # type: ignore[misc]
+        for at_s in given.rollouts:
+            self._at(demand.start_s + at_s, self.fleet.roll_out)
 
-    def step(self, index: int, now: float, named: list[tuple[str, Signal]], keep: bool) -> None:
-        """One sync at ``now``, and the time until the next."""
-        fleet, view, pieces = self.fleet, self.view, self.demand.pieces[index]
-        if fleet.young:
-            fresh_after_s = self.conditions.metric_lag_s + self.conditions.metric_window_s
-            fleet.settle(now, fresh_after_s)
-            fleet.count_ready(now)
-        view.now, view.current = now, self.current
-        self._look_back(now, pieces[0].value)
-        proposals = [signal(view) for _, signal in named]
-        wanted = combine([None if p is None else p.replicas for p in proposals], self.current)
+    def _at(self, time_s: float, event: Callable[[float], None]) -> None:
+        self._events.append((time_s, event))
+        self._events.sort(key=lambda event: event[0], reverse=True)
+
+    def _happen(self, now: float) -> None:
+        while self._events and self._events[-1][0] <= now:
+            time_s, event = self._events.pop()
+            event(time_s)
+
+    def poll(self, keda: Keda, triggers: list[tuple[Callable[[View], int], int]]) -> None:
+        """Let KEDA look at its triggers again and again: totals, and the amounts above which they are active."""
+        active_s = self.demand.start_s
+
+        def look(now: float) -> None:
+            nonlocal active_s
+            self.view.look(now, self.current)
+            rest, wakes_at = keda.rests_at or 0, max(keda.minimum, 1)
+            if any(total(self.view) > limit for total, limit in triggers):
+                active_s = now
+                if self.current <= rest:
+                    self._resize(wakes_at, now)
+            elif self.current > rest and now - active_s > keda.cooldown_s:
+                self._resize(rest, now)
+            self._at(now + keda.polling_s, look)
+
+        self._at(self.demand.start_s + keda.polling_s, look)
+
+    def sync(self, index: int, now: float, keep: bool, *, ambiguous: bool) -> None:
+        """One sync at `now`."""
+        fleet, view = self.fleet, self.view
+        self._happen(now)
         before = self.current
-        decision = self.controller.sync(now, before, wanted)
-        if keep:
-            metric, value = _largest(named, proposals)
-            self.syncs.append(
-                Sync(
-                    time_s=now,
-                    demand=pieces[0].value,
-                    ready=fleet.serving,
-                    current=before,
-                    proposal=wanted,
-                    metric=metric,
-                    value=value,
-                    stabilized=decision.stabilized,
-                    replicas=decision.replicas,
-                    reason=decision.reason,
-                    queue=fleet.queue,
-                )
-            )
-        if decision.replicas != before:
-            self._resize(decision.replicas - before, now)
-        for piece in pieces:
-            self._serve(piece)
-        self.pod_s += self.current * (pieces[-1].end_s - now)
-
-    def _look_back(self, now: float, demand: float) -> None:
-        view, past = self.view, self.past
-        view.sample_s = sample_s = now - self.conditions.metric_lag_s
-        if sample_s >= now:
-            fleet = self.fleet
-            served = fleet.serving * fleet.capacity if fleet.queue else min(demand, fleet.serving * fleet.capacity)
-            view.arriving, view.served_per_pod = demand, served / max(fleet.serving, 1)
-            view.waiting, view.busy = fleet.queue, served / fleet.capacity
-            return
-        seen = self.seen
-        while seen + 1 < len(past) and past[seen + 1][0] <= sample_s:
-            seen += 1
-        self.seen = seen
-        _, view.arriving, view.served_per_pod, view.waiting, view.busy = past[seen]
-
-    def _serve(self, piece: Span) -> None:
-        fleet = self.fleet
-        start, end, value = piece
         if fleet.young:
-            fleet.count_ready(start)
-        while fleet.young and (ready_s := fleet.next_ready(start)) < end:
-            self._pass(start, ready_s, value)
-            start = ready_s
-            fleet.count_ready(start)
-        self._pass(start, end, value)
+            fleet.settle(now)
+            fleet.count_ready(now)
+        pieces = self.demand.pieces[index]
+        if view.is_immediate and pieces and pieces[0].start_s == now:  # the second that begins is visible already
+            capacity = fleet.serving * fleet.capacity
+            view.record(now, pieces[0].value, capacity if fleet.queue else min(pieces[0].value, capacity), fleet.queue)
+        view.look(now, before)
+        proposals = [signal(view) for _, signal in self.named]
+        wanted = combine([None if p is None else p.replicas for p in proposals], before)
+        decision = self.controller.sync(now, before, wanted, ambiguous=ambiguous)
+        if keep:
+            self._keep(index, now, proposals, wanted, decision)
+        if decision.replicas != before:
+            self._resize(decision.replicas, now + self.demand.work_s)  # the size is written when the sync ends
+            change = self.current - before
+            self.changes += 1
+            at, last = self._last_change
+            self.flaps += (change > 0) != (last > 0) and now - at <= FLAP_S
+            self._last_change = (now, change)
+
+    def _keep(
+        self, index: int, now: float, proposals: list[Proposal | None], wanted: int | None, decision: Decision
+    ) -> None:
+        pieces, hpa = self.demand.pieces[index], self.hpa
+        kinds = {metric.name: metric.type for metric in hpa.metrics}
+        failed = [kinds[name] for (name, _), p in zip(self.named, proposals, strict=True) if p is None]
+        kind = {"has_behavior": hpa.behavior is not None, "scale_to_zero": hpa.min_replicas == 0}
+        self.status = status_after(self.status, decision, self.current, wanted, failed, **kind)
+        metric, value = _largest(self.named, proposals)
+        self.syncs.append(
+            Sync(
+                time_s=now,
+                demand=pieces[0].value if pieces else 0.0,
+                ready=self.fleet.serving,
+                current=self.current,
+                proposal=wanted,
+                metric=metric,
+                value=value,
+                stabilized=decision.stabilized,
+                replicas=decision.replicas,
+                reason=decision.reason,
+                queue=self.fleet.queue,
+                conditions=self.status,
+            )
+        )
+
+    def pass_time(self, pieces: list[Span]) -> None:
+        """Let time pass until the next sync, cut where pods change or somebody interferes."""
+        fleet = self.fleet
+        for piece in pieces:
+            start, end, value = piece
+            while fleet.young or self._events:
+                self._happen(start)
+                fleet.count_ready(start)
+                cut_s = ceil(min(fleet.next_change(start), self._events[-1][0] if self._events else inf, end))
+                if cut_s >= end:
+                    break
+                self._pass(start, cut_s, value)
+                start = cut_s
+            self._pass(start, end, value)
 
     def _pass(self, start: float, end: float, value: float) -> None:
         if end > start:
             fleet = self.fleet
-            waiting = fleet.queue
+            waited = fleet.queue
+            if waited and end - start > 1 and (empties_s := fleet.empties_within(value)) < end - start:
+                # The second in which the queue empties is neither as busy as those before nor as those after.
+                cut_s = start + (empties_s // 1 or 1)
+                self._pass(start, cut_s, value)
+                self._pass(cut_s, end, value)
+                return
             served = fleet.serve(end - start, value)
-            self.past.append((start, value, served / max(fleet.serving, 1), waiting, served / fleet.capacity))
+            self.view.record(start, value, served, waited)
+            self.pod_s += fleet.replicas * (end - start)
 
-    def _resize(self, change: int, now: float) -> None:
-        self.fleet.resize(change, now, self.conditions.startup_s, self.conditions.readiness_delay_s)
-        self.current += change
-        self.changes += 1
-        at, before = self._last_change
-        self.flaps += (change > 0) != (before > 0) and now - at <= FLAP_S
-        self._last_change = (now, change)
-        self.least, self.most = min(self.least, self.current), max(self.most, self.current)
+    def _resize(self, size: int, now: float) -> None:
+        self.fleet.resize(size, now)
+        self.current = size
+        self.least, self.most = min(self.least, size), max(self.most, size)
 
     def totals(self) -> Totals:
         """The run so far."""
-        demand, fleet, price = self.demand, self.fleet, self.conditions.pod_hour_price
+        demand, fleet, price = self.demand, self.fleet, self.given.pod_hour_price
         hours = self.pod_s / 3600
         return Totals(
             seconds=demand.end_s - demand.start_s,

@@ -5,16 +5,18 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from msgspec import Struct, structs
 
+from easymo.hpa.conditions import Conditions
 from easymo.hpa.controller import tolerance_of
 from easymo.hpa.errors import HpaError
 from easymo.hpa.inputs import Scaled
+from easymo.hpa.keda import Keda
 from easymo.hpa.signals import Source, signals
-from easymo.hpa.simulate import Conditions, Demand, Totals, simulate
+from easymo.hpa.simulate import Demand, Totals, simulate
 from easymo.hpa.spec import SOURCE_KEY, Behavior, Hpa, Metric, ScalingPolicy, ScalingRules
 from easymo.trace import Series
 
@@ -112,17 +114,15 @@ def tune(
     Cheapest means fewest pod-hours; of candidates that come to the same, the one with the smaller bounds is kept.
     ``on_progress`` gets how many candidates are done, and of how many.
     """
-    cut = Demand(demand, conditions.sync_period_s)
-    work = _Work(cut, conditions, dict(sources), scaled.requests_m)
+    if scaled.ambiguous_from is not None:
+        raise HpaError(
+            f"{scaled.hpa.name}: another autoscaler here scales the same pods, so neither would act "
+            "(AmbiguousSelector). Remove one of them, then tune."
+        )
+    cut = Demand.at_period(demand, conditions, len(scaled.hpa.metrics))
+    work = _Work(cut, conditions, dict(sources), scaled.requests_m, scaled.keda)
     now = Candidate(scaled.hpa, work(scaled.hpa))
-    told, _ = signals(
-        scaled.hpa,
-        sources,
-        capacity=conditions.capacity,
-        full_percent=conditions.full_percent,
-        tolerance=tolerance_of(scaled.hpa.behavior),
-        requests_m=scaled.requests_m,
-    )
+    told, _ = signals(scaled.hpa, sources, conditions, tolerance_of(scaled.hpa.behavior), scaled.requests_m)
     tried = candidates(scaled.hpa, grid, {name for name, _ in told if sources.get(name) != "failing"})
     found: list[Candidate] = []
     least = now.totals.short_s
@@ -148,17 +148,18 @@ def _distinct(ranked: Sequence[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-class _Work:
+class _Work(NamedTuple):
     """Simulates candidates; sent to each process once."""
 
-    def __init__(
-        self, demand: Demand, conditions: Conditions, sources: dict[str, Source], requests_m: dict[str, int]
-    ) -> None:
-        self.demand, self.conditions, self.sources, self.requests_m = demand, conditions, sources, requests_m
+    demand: Demand
+    conditions: Conditions
+    sources: dict[str, Source]
+    requests_m: dict[str, int] | None
+    keda: Keda | None
 
     def __call__(self, hpa: Hpa) -> Totals:
-        found = simulate(hpa, self.demand, self.conditions, self.sources, requests_m=self.requests_m, keep_syncs=False)
-        return found.totals
+        known = {"requests_m": self.requests_m, "keda": self.keda, "keep_syncs": False}
+        return simulate(hpa, self.demand, self.conditions, self.sources, **known).totals  # type: ignore[arg-type]
 
 
 _held: list[_Work] = []
@@ -192,7 +193,13 @@ def _spread(work: _Work, hpas: Sequence[Hpa], processes: int) -> Iterator[list[C
 
 
 def patch_of(scaled: Scaled, hpa: Hpa) -> str:
-    """A patch for kustomize that gives the autoscaler of ``scaled`` the bounds, targets and behavior of ``hpa``."""
+    """A patch for kustomize that gives the autoscaler of `scaled` the bounds, targets and behavior of `hpa`.
+
+    Raises:
+        HpaError: for a ScaledObject, whose triggers have other fields.
+    """
+    if scaled.keda is not None:
+        raise HpaError(f"{scaled.document.name} is a ScaledObject: --patch writes only HorizontalPodAutoscalers.")
     metrics = []
     for written, metric in zip(scaled.document.content["spec"].get("metrics") or [], hpa.metrics, strict=False):
         key = SOURCE_KEY[metric.type]

@@ -33,6 +33,11 @@ class Workload(Struct, frozen=True):
         return (self._template.get("metadata") or {}).get("labels") or {}
 
     @property
+    def selector(self) -> dict[str, str]:
+        """The labels by which it finds its pods."""
+        return ((self.document.content.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+
+    @property
     def _template(self) -> dict[str, Any]:
         return (self.document.content.get("spec") or {}).get("template") or {}
 
@@ -83,7 +88,7 @@ def request_in(owner: dict[str, Any], resource: str) -> int | None:
 
 def workloads(documents: Sequence[Document]) -> list[Workload]:
     """Everything among ``documents`` that has a pod template and a number of pods."""
-    kinds = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
+    kinds = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Rollout")
     return [Workload(document) for document in documents if document.kind in kinds]
 
 
@@ -93,6 +98,13 @@ def workload_of(hpa: Document, documents: Sequence[Document]) -> Workload | None
     for workload in workloads(documents):
         document = workload.document
         same_namespace = "" in (hpa.namespace, document.namespace) or hpa.namespace == document.namespace
-        if (document.kind, document.name) == (ref.get("kind"), ref.get("name")) and same_namespace:
-            return workload
+        if (document.kind, document.name) == (ref.get("kind") or "Deployment", ref.get("name")) and same_namespace:
+            return _with_template(workload, documents)
     return None
+
+
+def _with_template(workload: Workload, documents: Sequence[Document]) -> Workload:
+    """The Deployment whose pod template an Argo Rollout refers to, or `workload` itself."""
+    ref = workload.document.content["spec"].get("workloadRef") if workload.document.kind == "Rollout" else None
+    same = [w for w in workloads(documents) if ref and (w.document.kind, w.name) == (ref.get("kind"), ref.get("name"))]
+    return same[0] if same else workload

@@ -6,7 +6,7 @@ else has changed.
 """
 
 from easymo.indexes.apply import Applied, apply
-from easymo.indexes.declared import Declared, read_declared
+from easymo.indexes.declared import Declared, read_declarations, read_declared
 from easymo.indexes.errors import IndexesError
 from easymo.indexes.journal import default_journal
 from easymo.indexes.plan import Plan, plan
@@ -28,6 +28,7 @@ __all__ = [
     "default_journal",
     "difference",
     "plan",
+    "read_declarations",
     "read_declared",
     "rollback",
     "rollback_preview",

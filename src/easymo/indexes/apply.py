@@ -10,15 +10,15 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from easymo.indexes.declared import Declared
+from easymo.indexes.declared import Declared, Verb
 from easymo.indexes.definitions import concurrent_statement
 from easymo.indexes.errors import BuildError, LockError, MovedError
 from easymo.indexes.estimate import check_room, estimate, free_bytes
 from easymo.indexes.journal import Journal, open_journal
 from easymo.indexes.marks import mark, replaced_by
-from easymo.indexes.observed import Connection, Observed, indexes_on, observed_index
+from easymo.indexes.observed import Connection, Observed, indexes_on, observed_index, quote
 from easymo.indexes.partitions import build_partitioned
-from easymo.indexes.plan import Action, Step, digest, plan_index
+from easymo.indexes.plan import Action, Step, digest, on_tables_that_are_there, plan_index
 from easymo.indexes.progress import Report, Tell, teller
 from easymo.indexes.session import LOCK_TIMEOUT, Retry, drop, only_run, with_retries
 from easymo.indexes.watch import Watch, watching
@@ -58,6 +58,7 @@ async def apply(
     """
     async with only_run(database_url, lock_timeout) as connection:
         book = await open_journal(journal, connection)
+        declared, _ = await on_tables_that_are_there(connection, declared)
         tells = [teller(index.name, at, len(declared), report) for at, index in enumerate(declared, start=1)]
         steps = [
             await _plan(connection, index, retry, tell, replace=replace, journal=book)
@@ -104,21 +105,25 @@ class _Run:
         """Do one step and look at what came of it."""
         name, schema = step.declared.name, step.table.schema
         tell(step.action)
-        if step.action is Action.KEEP and step.observed:
-            return Applied(name, step.action, attempts=0, seconds=0.0, size_bytes=step.observed.size_bytes)
+        if step.action is Action.KEEP:
+            size_bytes = step.observed.size_bytes if step.observed else 0
+            return Applied(name, step.action, attempts=0, seconds=0.0, size_bytes=size_bytes)
         started = time.perf_counter()
         attempts = await self._attempt(step, tell)
         built = await observed_index(self._connection, schema, name)
-        if built is None or not built.valid:
-            raise BuildError(name, "it was dropped or broken by another session while it was built")
+        if (built is None) is not (step.action is Action.DROP) or (built and not built.valid):
+            raise BuildError(name, "another session has dropped, built or broken it meanwhile")
         tell("done", attempts)
-        return Applied(name, step.action, attempts, time.perf_counter() - started, built.size_bytes)
+        size_bytes = built.size_bytes if built else 0
+        return Applied(name, step.action, attempts, time.perf_counter() - started, size_bytes)
 
     async def _attempt(self, step: Step, tell: Tell) -> int:
         build = _Build(self._connection, self._journal, step)
-        once: Callable[[], Awaitable[None]] = (
-            partial(build_partitioned, self._connection, step) if step.table.partitioned else build
-        )
+        once: Callable[[], Awaitable[None]] = build
+        if step.action in (Action.DROP, Action.REINDEX):
+            once = partial(self._change, step)
+        elif step.table.partitioned:
+            once = partial(build_partitioned, self._connection, step)
         name = step.declared.name
         try:
             async with watching(self._url, self._connection, name, self._watch):
@@ -129,6 +134,20 @@ class _Run:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             await build.give_up()
             raise BuildError(name, str(error)) from error
+
+    async def _change(self, step: Step) -> None:
+        """One attempt at what the file says of an index that is there."""
+        assert step.observed is not None
+        schema, name, definition = step.observed.schema, step.observed.name, step.observed.definition
+        if step.action is Action.DROP:
+            self._journal.write("remove", schema, name, replaced=definition)
+            await drop(self._connection, schema, name)
+            self._journal.write("removed", schema, name, replaced=definition)
+            return
+        for left in await indexes_on(self._connection, {step.table.oid}):
+            if left.name.startswith(f"{name}_ccnew") and not left.valid:  # of an attempt that broke off
+                await drop(self._connection, left.schema, left.name)
+        await self._connection.execute(f"reindex index concurrently {quote(schema)}.{quote(name)}")
 
 
 class _Build:
@@ -146,12 +165,14 @@ class _Build:
             await self._make_room()
             await self._connection.execute(concurrent_statement(step.declared.statement))
             self._built = True
-        await mark(self._connection, schema, name, step.declared.path.name, self._replaced)
+        await mark(
+            self._connection, schema, name, step.declared.path.name, self._replaced, comment=step.declared.comment
+        )
         self._journal.write("built", schema, name)
 
     async def give_up(self) -> None:
         """Drop an invalid leftover, so that nobody pays for it until the next run, which would repair it anyway."""
-        if self._step.table.partitioned:
+        if self._step.table.partitioned or self._step.declared.verb is not Verb.CREATE:
             return  # what is built stays: the next run attaches it
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             present = await self._present()

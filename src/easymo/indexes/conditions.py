@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -60,12 +61,13 @@ class Condition(msgspec.Struct, frozen=True):
         return self.operator in (Operator.EQUAL, Operator.IN, Operator.JOIN, Operator.IS_NULL, Operator.TRUTH)
 
 
-def predicate_conditions(predicate: str) -> list[Condition]:
+@lru_cache(maxsize=1024)
+def predicate_conditions(predicate: str) -> tuple[Condition, ...]:
     """The conditions of an index predicate, given as text; none for an empty one."""
     if not predicate:
-        return []
+        return ()
     where = parse(f"select 1 where {predicate}").stmts[0].stmt.select_stmt.where_clause
-    return list(conditions(where))
+    return tuple(conditions(where))
 
 
 def conditions(expression: Node) -> Iterator[Condition]:
@@ -126,8 +128,7 @@ def _comparison(expression: Node, kind: str) -> Iterator[Condition]:
         case "a_expr":
             yield from _operation(expression)
         case _:
-            for relation, column in columns_in(expression):
-                yield Condition(relation, column, Operator.OTHER, text=unqualified(expression))
+            yield from _others(expression)
 
 
 def _operation(expression: Node) -> Iterator[Condition]:
@@ -141,8 +142,12 @@ def _operation(expression: Node) -> Iterator[Condition]:
     elif _is_column(right) and not columns_in(left) and enum_name(node, "kind") == "AEXPR_OP":
         yield _condition(right, _operator("AEXPR_OP", _MIRRORED.get(name, name)), expression, left)
     else:
-        for relation, column in columns_in(expression):
-            yield Condition(relation, column, Operator.OTHER, text=unqualified(expression))
+        yield from _others(expression)
+
+
+def _others(expression: Node) -> list[Condition]:
+    text = unqualified(expression)
+    return [Condition(relation, column, Operator.OTHER, text=text) for relation, column in columns_in(expression)]
 
 
 def _operator(kind: str, name: str) -> Operator:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from easymo.indexes.parser import Node, Tree, deparse, expression_text, parse, words
+from easymo.indexes.parser import Node, Tree, deparse, expression_text, of_kind, parse, words
 
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: Postgres cuts longer names without an error
 
@@ -58,9 +58,13 @@ class Definition(msgspec.Struct, frozen=True):
 
 def parse_definition(sql: str) -> Definition:
     """The index that one CREATE INDEX statement makes. Raises ValueError for any other statement."""
-    statement = _index_statement(parse(sql))
+    return definition_of(_index_statement(parse(sql)), sql)
+
+
+def definition_of(statement: Node, sql: str) -> Definition:
+    """The same for a statement that was parsed already; an index without a name gets the one that Postgres gives."""
     return Definition(
-        name=_written_name(sql, statement.idxname),
+        name=_written_name(sql, statement.idxname) if statement.idxname else _given_name(statement),
         schema=statement.relation.schemaname,
         table=statement.relation.relname,
         keys=tuple(_key(node.index_elem) for node in statement.index_params),
@@ -96,10 +100,29 @@ def statement_on(
     return deparse(tree)
 
 
+def cut_name(table: str, columns: str, label: str) -> str:
+    """What Postgres calls an index or a constraint that has no name: the longer part is cut until all fits."""
+    parts = [table.encode(), columns.encode()]
+    while len(b"_".join(filter(None, [*parts, label.encode()]))) > MAX_NAME_BYTES:
+        longer = 0 if len(parts[0]) > len(parts[1]) else 1
+        parts[longer] = parts[longer][:-1]
+    return "_".join(filter(None, [*(part.decode(errors="ignore") for part in parts), label]))
+
+
+def _given_name(statement: Node) -> str:
+    names: list[str] = []
+    for node in (*statement.index_params, *statement.index_including_params):
+        element = node.index_elem
+        name = element.name or next((call.funcname[-1].string.sval for call in of_kind(element, "FuncCall")), "expr")
+        again = names.count(name) + sum(other.rstrip("0123456789") == name for other in names if other != name)
+        names.append(f"{name}{again}" if again else name)
+    return cut_name(statement.relation.relname, "_".join(names), "idx")
+
+
 def _written_name(sql: str, kept: str) -> str:
     """The name as it is written: the parser has cut it to what Postgres would keep."""
-    if not kept:
-        return ""
+    if len(kept.encode()) < MAX_NAME_BYTES - 3:  # a cut may fall within a letter
+        return kept
     tokens = words(sql)
     word = tokens[[token.lower() for token in tokens].index("on") - 1]
     name = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()

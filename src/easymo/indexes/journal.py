@@ -16,7 +16,8 @@ _DATABASE = "select oid::text from pg_database where datname = current_database(
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line. `event` is `build` before a build and `built` once the index is marked; `drop` and `dropped` likewise.
+    """One line. `event` is `build` before a build and `built` once the index is marked; `drop` and `dropped` likewise
+    in a rollback, `remove` and `removed` where a file drops an index.
 
     `database` says which one of all servers. `shape` is what the index is; `replaced` is the statement of the index
     that stood in its place.
@@ -47,6 +48,13 @@ class Journal:
         """Whether an index of that shape is what a run of ours was building when it broke off."""
         entry = self.unfinished(schema, index)
         return entry is not None and entry.event == "build" and entry.shape == shape
+
+    def removed(self, definition: Definition) -> Entry | None:
+        """What the files have made a run drop under this name."""
+        for (schema, index), entry in self._last.items():
+            if index == definition.name and definition.schema in ("", schema) and entry.event in ("remove", "removed"):
+                return entry
+        return None
 
     def write(self, event: str, schema: str, index: str, shape: Definition | None = None, replaced: str = "") -> None:
         """Add a line and return once it is on the disk."""

@@ -80,6 +80,11 @@ class Table(msgspec.Struct, frozen=True):
     def partitioned(self) -> bool:
         return bool(self.partition_key)
 
+    @property
+    def shown(self) -> str:
+        """The name for people, with its schema where that is not public."""
+        return f"{self.schema}.{self.name}" if self.schema not in ("", "public") else self.name
+
 
 async def observed_index(connection: Connection, schema: str, name: str) -> Observed | None:
     """The index of that name, or None."""
@@ -87,10 +92,26 @@ async def observed_index(connection: Connection, schema: str, name: str) -> Obse
     return Observed(**rows[0]) if rows else None
 
 
+async def find_index(connection: Connection, definition: Definition) -> Observed | None:
+    """The index of that name, in its schema or on the search path."""
+    name = ".".join(quote(part) for part in (definition.schema, definition.name) if part)
+    rows = await connection.fetch(f"{_INDEX} where c.oid = to_regclass($1)", name)
+    return Observed(**rows[0]) if rows else None
+
+
 async def indexes_on(connection: Connection, tables: Iterable[int]) -> list[Observed]:
     """Every index of the tables with these oids, by name."""
     rows = await connection.fetch(f"{_INDEX} where t.oid = any ($1::oid[]) order by n.nspname, c.relname", [*tables])
     return [Observed(**row) for row in rows]
+
+
+async def has_table(connection: Connection, definition: Definition) -> bool:
+    """Whether the table of a declared index is there."""
+    try:
+        await find_table(connection, definition)
+    except DeclarationError:
+        return False
+    return True
 
 
 async def find_table(connection: Connection, definition: Definition) -> Table:

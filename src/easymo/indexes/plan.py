@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from easymo.indexes.declared import Declared
+from easymo.indexes.declared import Declared, Verb
 from easymo.indexes.definitions import Definition
 from easymo.indexes.errors import BuildError, DeclarationError, DifferentIndexError, IndexesError
 from easymo.indexes.estimate import Estimate, estimate, free_bytes
@@ -18,7 +18,9 @@ from easymo.indexes.observed import (
     Observed,
     Table,
     declared_shape,
+    find_index,
     find_table,
+    has_table,
     indexes_on,
     observed_index,
 )
@@ -30,7 +32,8 @@ class Action(StrEnum):
     """What a step does.
 
     KEEP nothing, MARK an index that a run of ours built before it was killed, BUILD a first time, REPAIR an invalid
-    leftover by building it again (on a partitioned table: by going on), REPLACE a different index.
+    leftover by building it again (on a partitioned table: by going on), REPLACE a different index; DROP and REINDEX
+    where the file says so.
     """
 
     KEEP = "keep"
@@ -38,6 +41,8 @@ class Action(StrEnum):
     BUILD = "build"
     REPAIR = "repair"
     REPLACE = "replace"
+    DROP = "drop"
+    REINDEX = "reindex"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -70,7 +75,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `digest` changes with the steps and with any index of their tables; `blocked_by` are open transactions that a build
     would wait for; `free_bytes` is None where the server's disk cannot be seen. `usage` says since when scans are
-    counted, and why nothing may be called unused, if so.
+    counted, and why nothing may be called unused, if so. `left` are indexes of tables that their own file makes and
+    that are not there yet: the migration builds them.
     """
 
     digest: str
@@ -79,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True):
     usage: Usage
     blocked_by: list[str]
     free_bytes: int | None
+    left: list[str]
 
 
 async def plan(
@@ -96,7 +103,8 @@ async def plan(
     async with reader(database_url) as connection:
         book = await open_journal(journal, connection)
         steps, shown = [], []
-        for index in declared:
+        here, left = await on_tables_that_are_there(connection, declared)
+        for index in here:
             try:
                 step = await plan_index(connection, index, replace=replace, journal=book)
             except IndexesError as error:
@@ -113,7 +121,16 @@ async def plan(
             usage=counted,
             blocked_by=await open_transactions(connection),
             free_bytes=await free_bytes(connection),
+            left=[f"{index.path}:{index.line}: {index.name}, on a table that this file makes" for index in left],
         )
+
+
+async def on_tables_that_are_there(
+    connection: Connection, declared: Sequence[Declared]
+) -> tuple[list[Declared], list[Declared]]:
+    """Those to be planned, and those on tables that their own file makes and that the database does not have."""
+    left = [index for index in declared if index.on_new_table and not await has_table(connection, index.definition)]
+    return [index for index in declared if index not in left], left
 
 
 def digest(steps: Iterable[Step], observed: Iterable[Observed]) -> str:
@@ -132,6 +149,8 @@ async def plan_index(
     DifferentIndexError when a valid index of that name is another one, unless `replace` allows to drop it. An index
     that is not on the declared table, that a constraint needs or that has partitions is never replaced.
     """
+    if declared.verb is not Verb.CREATE:
+        return await _plan_change(connection, declared)
     table = await find_table(connection, declared.definition)
     shape = await declared_shape(connection, declared.name, declared.statement, table)
     observed = await observed_index(connection, table.schema, declared.name)
@@ -146,11 +165,27 @@ async def plan_index(
         action = Action.MARK if ours else Action.KEEP
     elif not observed.valid and (not table.partitioned or observed.shape == shape):
         action = Action.REPAIR
-    elif replace and not table.partitioned:
+    elif (replace or declared.replaces) and not table.partitioned:
         action = Action.REPLACE
     else:
         raise DifferentIndexError(declared.name, declared.statement, observed.definition)
     return Step(declared=declared, table=table, shape=shape, observed=observed, action=action)
+
+
+async def _plan_change(connection: Connection, declared: Declared) -> Step:
+    """The step for a DROP INDEX or REINDEX of the file."""
+    observed = await find_index(connection, declared.definition)
+    if observed is None:
+        if declared.verb is Verb.REINDEX:
+            raise DeclarationError(declared.name, "there is no index of that name to be built again.")
+        return Step(declared, Table(declared.definition.schema, "", 0), declared.definition, None, Action.KEEP)
+    table = await find_table(connection, observed.placed)
+    if table.partitioned:
+        reason = f"{table.name} is partitioned, and Postgres has no concurrent form there; leave it to the migration."
+        raise DeclarationError(declared.name, reason)
+    if declared.verb is Verb.DROP and observed.backs_constraint:
+        raise DeclarationError(declared.name, "a constraint needs it; drop the constraint in a migration instead.")
+    return Step(declared, table, observed.shape, observed, Action(declared.verb))
 
 
 async def _shown(connection: Connection, step: Step) -> PlannedStep:
@@ -160,4 +195,4 @@ async def _shown(connection: Connection, step: Step) -> PlannedStep:
             cost = await estimate(connection, step.table, declared.definition)
         except asyncpg.PostgresError as error:
             raise DeclarationError(declared.name, f"its size cannot be estimated: {error}") from error
-    return PlannedStep(declared.name, step.table.name, step.action, declared.statement, cost)
+    return PlannedStep(declared.name, step.table.shown, step.action, declared.statement, cost)

@@ -8,15 +8,16 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from easymo.indexes.declared import Declared
-from easymo.indexes.definitions import Definition, concurrent_statement
+from easymo.indexes.declared import Declared, Verb
+from easymo.indexes.definitions import Definition, concurrent_statement, parse_definition
 from easymo.indexes.errors import BuildError, DeclarationError
 from easymo.indexes.journal import Journal, open_journal
 from easymo.indexes.marks import is_marked, replaced_by
 from easymo.indexes.observed import Connection, Observed, Table, declared_shape, find_table, observed_index
-from easymo.indexes.partitions import drop_partitioned
+from easymo.indexes.partitions import adopted, drop_partitioned
 from easymo.indexes.progress import Report, Tell, teller
 from easymo.indexes.session import LOCK_TIMEOUT, Retry, drop, only_run, with_retries
+from easymo.indexes.sqlfile import split
 
 
 class RolledBack(msgspec.Struct, frozen=True):
@@ -101,17 +102,39 @@ class _Removal:
             return
         schema, name = found.table.schema, self._declared.name
         self._journal.write("drop", schema, name, found.shape, found.replaced)
-        if found.table.partitioned:
+        if self._declared.verb is Verb.DROP:
+            pass
+        elif found.table.partitioned:
             await drop_partitioned(self._connection, found.table, self._declared.name, found.shape)
         elif found.observed:
             await drop(self._connection, schema, found.observed.name)
-        if found.replaced:
-            await self._connection.execute(concurrent_statement(found.replaced))
+        for statement in split(found.replaced):
+            await self._build_again(statement.text)
         self._journal.write("dropped", schema, name)
+
+    async def _build_again(self, statement: str) -> None:
+        definition = parse_definition(statement)
+        present = await observed_index(self._connection, definition.schema, definition.name)
+        if present and present.valid:
+            return
+        await drop(self._connection, definition.schema, definition.name)
+        await self._connection.execute(concurrent_statement(statement))
+
+    async def _removed(self) -> _Ours | str:
+        """The way back of a DROP INDEX: only the journal knows what was dropped."""
+        if self._declared.verb is Verb.REINDEX:
+            return "an index that was built again is the same"
+        entry = self._journal.removed(self._declared.definition)
+        if entry is None:
+            return "its journal does not say that apply has dropped it"
+        placed = parse_definition(entry.replaced)
+        return _Ours(await find_table(self._connection, placed), placed.shape, None, entry.replaced)
 
     async def look(self) -> _Ours | str:
         """The index if it is ours to drop, else the reason why not."""
         declared = self._declared
+        if declared.verb is not Verb.CREATE:
+            return await self._removed()
         try:
             table = await find_table(self._connection, declared.definition)
         except DeclarationError:
@@ -122,7 +145,8 @@ class _Removal:
         if observed is None and not replaced and not table.partitioned:
             return "it is not there"
         if observed and is_marked(observed):
-            return _Ours(table, observed.shape, observed, replaced_by(observed))
+            beside = replaced or await adopted(self._connection, observed) if table.partitioned else ""
+            return _Ours(table, observed.shape, observed, replaced_by(observed) or beside)
         shape = await declared_shape(self._connection, declared.name, declared.statement, table)
         if observed and observed.builder_pid is not None:
             return f"backend {observed.builder_pid} is building it now"

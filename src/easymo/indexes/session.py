@@ -1,4 +1,21 @@
-"""The one connection that changes indexes: its own settings, one run at a time, and patience with locks."""
+"""The one connection that changes indexes: its own settings, one run at a time, and patience with locks.
+
+What a run does, in this order:
+
+1. **Connect** without settings, and look whether a pooler shares the session: there no setting, lock or concurrent
+   build is safe.
+2. **Timeouts.** `statement_timeout` and the limits of idle time are lifted: a build that they cut off leaves an
+   invalid index. `lock_timeout` is set: a concurrent build takes SHARE UPDATE EXCLUSIVE, which no reader or writer
+   waits for, but a DROP of a partitioned index does not, and whoever waits for such a lock holds up all who come
+   later. `client_connection_check_interval` makes a backend end soon after its client was killed.
+3. **One run at a time**: an advisory lock of the session, asked for again and again and never waited for. A waiting
+   session holds a snapshot, and a concurrent build waits for every older snapshot: the two would wait for each
+   other.
+4. **Attempts.** A build waits three times for the transactions that are open then. When `lock_timeout` ends a wait,
+   or Postgres breaks a deadlock, the attempt has failed and another follows, later each time; it looks first at
+   what the one before has left. After the last one the error names who was in the way.
+5. **The end** of the connection gives the advisory lock back, whatever has happened.
+"""
 
 import asyncio
 import time

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from easymo.trace.errors import TraceError
-from easymo.trace.row import Row
+from easymo.trace.row import Row, moment
 
 
 def read_prometheus(path: Path, document: Any) -> dict[str, list[Row]]:
@@ -23,11 +23,15 @@ def read_prometheus(path: Path, document: Any) -> dict[str, list[Row]]:
 
 def _results(path: Path, document: Any) -> list[dict[str, Any]]:
     wanted = "Ask /api/v1/query_range, with start, end and step"
-    if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
+    answer = document if isinstance(document, dict) else {}
+    said = answer.get("error") or answer.get("message")
+    if said or answer.get("status") == "error":
+        raise TraceError(
+            path, None, f"the query failed, Prometheus says: {said or 'nothing more'}. Fix it and ask again."
+        )
+    if not isinstance(answer.get("data"), dict):
         raise TraceError(path, None, f"this JSON is not an answer of Prometheus. {wanted}.")
-    if document.get("status") != "success":
-        raise TraceError(path, None, f"the query failed: {document.get('error', 'no reason given')}. Mend it first.")
-    data = document["data"]
+    data = answer["data"]
     if data.get("resultType") != "matrix":
         found = data.get("resultType")
         raise TraceError(path, None, f"the result is a {found}, not a matrix over time. {wanted}.")
@@ -50,6 +54,6 @@ def _names(labels: list[dict[str, str]]) -> list[str]:
 def _row(path: Path, place: str, pair: Any) -> Row:
     try:
         time_s, value = pair
-        return Row(float(time_s), float(value), place)
+        return Row(moment(str(time_s))[0], float(value), place)
     except (TypeError, ValueError) as error:
         raise TraceError(path, place, f"{pair!r} is no [time, value]. Export the trace again.") from error

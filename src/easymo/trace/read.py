@@ -14,6 +14,7 @@ from easymo.trace.prometheus import read_prometheus
 from easymo.trace.row import Row, clock
 from easymo.trace.series import Series
 
+HOUR_S = 3600
 REGULAR_ROWS, REGULAR_SHARE, GAP_STEPS = 10, 0.9, 2.5
 """A trace is regular when it has so many rows and this share of its steps are equal; then a step that is so many times
 the usual one is a gap. A trace written by hand, with steps of any length, has none."""
@@ -54,14 +55,34 @@ def _series(path: Path, name: str, rows: list[Row], hold_gaps: bool) -> Series:
         raise TraceError(path, rows[0].place if rows else None, f"{called} has fewer than two rows. Export more of it.")
     for row in rows:
         _check_value(path, row)
+    if len(units := sorted({row.clock for row in rows} - {"zoned", "local"})) > 1:
+        raise TraceError(path, rows[0].place, f"{called} has times in {' and '.join(units)}. Write all in one unit.")
+    note = f"times are read as {units[0]}" if units and units[0] != "seconds" else ""
+    rows, note = _one_clock(rows, note)
     for before, row in pairwise(rows):
-        if row.time_s == before.time_s:
-            raise TraceError(path, row.place, f"{called} has this time twice. Keep one row of each time.")
-        if row.time_s < before.time_s:
-            raise TraceError(path, row.place, f"{called} goes back in time here. Sort its rows by time.")
+        if row.time_s <= before.time_s:
+            what = "has this time twice" if row.time_s == before.time_s else "goes back in time here"
+            wanted = "Sort its rows by time, one of each time"
+            if row.clock == "local":
+                wanted += "; if clocks were set back here, export it with UTC times"
+            raise TraceError(path, row.place, f"{called} {what}. {wanted}.")
     if not hold_gaps:
         _check_gaps(path, called, rows)
-    return Series(tuple(row.time_s for row in rows), tuple(row.value for row in rows))
+    return Series(tuple(row.time_s for row in rows), tuple(row.value for row in rows), note=note)
+
+
+def _one_clock(rows: list[Row], note: str) -> tuple[list[Row], str]:
+    """Rows whose local times repeat an hour, because clocks were set back, moved apart in the order of the file."""
+    usual = Counter(after.time_s - before.time_s for before, after in pairwise(rows)).most_common(1)[0][0]
+    for index, (before, row) in enumerate(pairwise(rows), 1):
+        step = row.time_s + HOUR_S - before.time_s
+        if row.clock == "local" and row.time_s <= before.time_s and 0 < step < GAP_STEPS * usual:
+            later = [row._replace(time_s=row.time_s + HOUR_S) for row in rows[index:]]
+            return [
+                *rows[:index],
+                *later,
+            ], f"clocks were set back at line {row.place}: the rows after it are an hour later"
+    return rows, note
 
 
 def _check_value(path: Path, row: Row) -> None:
@@ -81,6 +102,8 @@ def _check_gaps(path: Path, called: str, rows: list[Row]) -> None:
     for step, before, after in zip(steps, rows, rows[1:], strict=False):
         if step >= GAP_STEPS * usual:
             wanted = "Fill them in, cut the trace there, or pass --hold-gaps to let the last value hold"
+            if after.clock == "local" and step == HOUR_S + usual:
+                wanted = "If clocks were set forward here, nothing is missing: export it with UTC times"
             missing = f"has a row every {usual:g} s but none between {clock(before.time_s)} and {clock(after.time_s)}"
             raise TraceError(path, after.place, f"{called} {missing}. {wanted}.")
 

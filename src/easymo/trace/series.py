@@ -25,6 +25,8 @@ class Series(Struct, frozen=True):
     times_s: tuple[float, ...]
     values: tuple[float, ...]
     until_s: float | None = None
+    note: str = ""
+    """What was made of its times when it was read, where that needs to be said."""
 
     @property
     def start_s(self) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from easymo.indexes.lint import RULES, Finding, lint
+from easymo.indexes.runners import RUNNERS
 
 PAGES = Path(__file__).parents[3] / "docs" / "reference" / "index-rules"
 BLOCK = re.compile(r"```(sql|text)\n(.*?)```", re.DOTALL)
@@ -38,9 +39,14 @@ def test_page_shows_what_the_rule_says(slug: str, tmp_path: Path) -> None:
 
 
 def test_every_rule_has_a_page_a_module_and_a_line_in_the_list() -> None:
-    modules = Path(__file__).parents[3] / "src" / "easymo" / "indexes" / "lint"
-    slugs = {path.stem for path in PAGES.glob("*.md")} - {"README"}
+    modules = Path(__file__).parents[3] / "src" / "easymo" / "indexes" / "lint" / "rules"
+    slugs = {path.stem for path in PAGES.glob("*.md")} - {"README", "runners"}
     assert slugs == set(RULE)
-    assert {path.stem.replace("_", "-") for path in modules.glob("*.py")} - {"--init--", "migrations"} == slugs
+    assert {path.stem.replace("_", "-") for path in modules.glob("*.py")} - {"--init--"} == slugs
     listed = re.findall(r"^\| \[(.*?)\]\(.*?\) \| (\w+)", (PAGES / "README.md").read_text(), re.MULTILINE)
     assert listed == [(rule.slug, rule.severity) for rule in RULES]
+
+
+def test_the_table_of_runners_names_all_that_are_recognised() -> None:
+    listed = re.findall(r"^\| ([\w-]+) \|", (PAGES / "runners.md").read_text(), re.MULTILINE)
+    assert listed[1:] == [runner.tool for runner in RUNNERS]

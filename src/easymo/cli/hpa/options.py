@@ -9,8 +9,8 @@ import typer
 from msgspec import Struct
 
 if TYPE_CHECKING:  # the engine needs the extra `hpa`: other commands must start without it
+    from easymo.hpa.conditions import Conditions
     from easymo.hpa.replay import Replay
-    from easymo.hpa.simulate import Conditions
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Manifests, folders or kustomizations.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")]
@@ -39,19 +39,60 @@ class Model(Struct, kw_only=True):
     names: Annotated[list[str] | None, option("Only this autoscaler. Repeatable.", "--hpa", metavar="NAME")] = None
     metrics: Annotated[
         list[str] | None,
-        option("NAME is the trace; or =SERIES|60%|queue|jobs|failing.", "--metric", metavar="NAME[=SOURCE]"),
+        option(
+            "Where a metric gets its values: the trace itself, a SERIES of it, 100Mi+SERIES (shared by the pods), a "
+            "fixed share (60%), queue, jobs or failing.",
+            "--metric",
+            metavar="NAME[=SOURCE]",
+        ),
     ] = None
+    overload: Annotated[str, option("Demand above capacity waits (queue) or is refused (shed).")] = "queue"
     startup_s: Annotated[float, option("Seconds from the decision to a running container.", "--startup")] = 20
     readiness_delay_s: Annotated[float, option("Seconds from running to ready.", "--readiness-delay")] = 10
     metric_lag_s: Annotated[
         float, option("Age of a sample when the autoscaler sees it, in seconds.", "--metric-lag")
     ] = 30
+    custom_lag_s: Annotated[
+        float | None, option("The same of Pods, Object and External metrics. Default: --metric-lag.", "--custom-lag")
+    ] = None
+    scrape_interval_s: Annotated[
+        float, option("Put samples on a grid of so many seconds, as means over them.", "--scrape-interval")
+    ] = 0
+    first_sample_s: Annotated[float, option("Seconds that a pod runs before it has a sample.", "--first-sample")] = 0
     full_percent: Annotated[float, option("CPU of a pod at its capacity, % of request.", "--cpu-at-capacity")] = 100
+    constant_cpu_m: Annotated[
+        float, option("Millicores that each running pod always uses: a sidecar.", "--constant-cpu")
+    ] = 0
+    startup_cpu: Annotated[
+        str | None, option("Least CPU of a pod that has just started, such as 200%:50s.", metavar="PERCENT:TIME")
+    ] = None
+    pods: Annotated[
+        Path | None, option("What is known of single pods: CSV pod,time|age[,ready,cpu,memory].", metavar="FILE")
+    ] = None
+    rollouts: Annotated[
+        list[str] | None, option("Roll out a new version, such as at=10m. Repeatable.", "--rollout", metavar="at=TIME")
+    ] = None
+    resizes: Annotated[
+        list[str] | None, option("Set a size by hand, such as 9@10m. Repeatable.", "--resize", metavar="SIZE@TIME")
+    ] = None
+    failures: Annotated[
+        list[str] | None,
+        option("A metric fails for a time, such as cpu@1m-3m. Repeatable.", "--fail", metavar="NAME@FROM-TO"),
+    ] = None
+    cluster_full: Annotated[
+        list[str] | None, option("New pods stay Pending, such as 0-4m. Repeatable.", metavar="FROM-TO")
+    ] = None
     sync_period_s: Annotated[float, option("Seconds between two syncs.", "--sync-period")] = 15
     tolerance: Annotated[float, option("The controller's tolerance, where a manifest sets none.")] = 0.1
     downscale_window_s: Annotated[
         float, option("The controller's scale-down window, in seconds.", "--downscale-window")
     ] = 300
+    cpu_initialization_s: Annotated[
+        float, option("The controller's CPU initialization period, in seconds.", "--cpu-initialization-period")
+    ] = 300
+    initial_readiness_delay_s: Annotated[
+        float, option("The controller's initial readiness delay, in seconds.", "--initial-readiness-delay")
+    ] = 30
     pod_hour_price: Annotated[float | None, option("Price of a pod-hour.", "--price")] = None
 
     def conditions(self, **more: Any) -> "Conditions":
@@ -60,16 +101,30 @@ class Model(Struct, kw_only=True):
         Raises:
             HpaError: unless there is either a capacity or a verdict, and for values out of range.
         """
+        from easymo.hpa.conditions import Conditions
         from easymo.hpa.errors import HpaError
+        from easymo.hpa.happenings import happenings
         from easymo.hpa.inputs import capacity_from
-        from easymo.hpa.simulate import Conditions
+        from easymo.hpa.pod_rows import read_pod_rows
 
         if (self.capacity is None) == (self.verdict is None):
             raise HpaError(
                 "Say what one ready pod serves: either --capacity REQUESTS_PER_SECOND, or --verdict verdict.json "
                 "as `easymo prove` writes it."
             )
+        if self.overload not in ("queue", "shed"):
+            raise HpaError(
+                f"--overload {self.overload}: what is above capacity either waits (queue) or is refused (shed)."
+            )
         given = {name: getattr(self, name) for name in Conditions.__struct_fields__ if hasattr(self, name)}
+        given["pods"] = None if self.pods is None else read_pod_rows(self.pods)
+        given |= happenings(
+            rollouts=self.rollouts,
+            resizes=self.resizes,
+            failures=self.failures,
+            cluster_full=self.cluster_full,
+            startup_cpu=self.startup_cpu,
+        )
         if self.verdict is not None:
             given["capacity"] = capacity_from(self.verdict, self.arm)
         return Conditions(**given, **more)

@@ -39,7 +39,7 @@ def tune(
 
     from easymo.hpa import tune as engine
     from easymo.hpa.errors import HpaError
-    from easymo.hpa.inputs import read_autoscalers, sources_of
+    from easymo.hpa.inputs import read_autoscalers
     from easymo.trace import TraceError
 
     try:
@@ -49,17 +49,19 @@ def tune(
         found = []
         for one in scaled:
             grid = engine.grid_for(one.hpa, minimums or (), maximums or ())
-            own, demand = sources_of(one.hpa, sources), replay.demand(one.hpa, given)
+            demand = replay.demand(one.hpa, given)
+            own = one.sources(sources, demand.start_s, demand.end_s)
             with _progress(one.hpa.name) as shown:
                 found.append(
                     engine.tune(
                         one, demand, given, own, limit_short_s=limit, grid=grid, processes=processes, on_progress=shown
                     )
                 )
+        pairs = zip(scaled, found, strict=True) if patch is not None else ()
+        patches = [engine.patch_of(one, tuning.best[0].hpa) for one, tuning in pairs if tuning.best]
     except (HpaError, TraceError) as error:
         fail(error)
     if patch is not None:
-        patches = [engine.patch_of(one, t.best[0].hpa) for one, t in zip(scaled, found, strict=True) if t.best]
         write(patch, "---\n".join(patches))
     if as_json:
         print_json([replace(tuning, best=tuning.best[:best]) for tuning in found])

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from easymo.cli.indexes.plan import print_plan, read_plan
+from easymo.cli.indexes.plan import compare, print_plan
 from easymo.cli.indexes.progress import progress
-from easymo.cli.indexes.shared import EXIT_FAILED, Files, JournalFile, LockTimeout, Replace, Url, Yes, run
+from easymo.cli.indexes.shared import EXIT_FAILED, Files, JournalFile, LockTimeout, Replace, Url, Yes, read_files, run
 
 EPILOG = (
     "Example: easymo indexes apply indexes.sql --digest 3f9a0c1b2d4e --yes. Exit code: 0 done or planned, 1 "
@@ -31,11 +31,12 @@ def apply(
 
     Broken off at any point, a second apply finishes the work.
     """
-    from easymo.indexes import Retry, default_journal, read_declared
+    from easymo.indexes import Retry, default_journal
     from easymo.indexes import apply as build
 
+    declared = read_files(files).indexes
     if not yes:
-        planned = run(lambda: read_plan(files, database_url, replace, (), journal))
+        planned = run(lambda: compare(database_url, declared, replace, (), journal))
         print_plan(planned)
         typer.echo(f"Nothing was done. To do it: easymo indexes apply … --digest {planned.digest} --yes")
         raise typer.Exit(EXIT_FAILED if any(step.refused for step in planned.steps) else 0)
@@ -43,7 +44,7 @@ def apply(
         applied = run(
             lambda: build(
                 database_url,
-                read_declared(*files),
+                declared,
                 lock_timeout=timedelta(seconds=lock_timeout),
                 retry=Retry(attempts=attempts),
                 replace=replace,

@@ -1,47 +1,69 @@
 """`easymo indexes lint`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from easymo.cli.indexes.shared import EXIT_FAILED, EXIT_USAGE, Files, Json, Queries, fail, print_json
-
-if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
-    from easymo.indexes.lint import Finding
+from easymo.cli.indexes.shared import EXIT_FAILED, Files, Json, Queries, print_json, read
 
 EPILOG = (
-    "Example: easymo indexes lint supabase/migrations/*.sql --queries src/queries.sql. Exit code: 0 no error, "
-    "1 an error was found, 2 usage or a file that is not SQL."
+    "Example: easymo indexes lint supabase/migrations --queries src/queries.sql --since origin/main. Exit code: 0 no "
+    "error, 1 an error was found, 2 usage."
 )
 
 
-def lint(files: Files, queries: Queries = None, json: Json = False) -> None:
-    """Check migration files without a database: what Postgres refuses, who is blocked, which index is worth nothing.
+class Format(StrEnum):
+    """How findings are printed: for people, scripts, GitHub's annotations, or code scanning."""
 
-    A line `-- easymo:ignore <rule> <reason>` in the comment before a statement silences one rule for it. The rules are
-    in docs/reference/index-rules.
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+def lint(
+    files: Files,
+    queries: Queries = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out files or folders of that name. Repeatable.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="REV", help="Only report files that differ from this git revision.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Do not report what this output of --json holds.")
+    ] = None,
+    style: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = Format.TEXT,
+    json: Json = False,
+) -> None:
+    """Check migration files without a database: what Postgres refuses, who is blocked, which indexes are useless.
+
+    Folders are searched for .sql files, and all files are read in their order; `--since` and `--baseline` choose what
+    is reported. A line `-- easymo:ignore <rule> <reason>` in the comment before a statement silences one rule for it.
+    The rules are in docs/reference/index-rules.
     """
-    from easymo.indexes import IndexesError
-    from easymo.indexes.lint import Severity
     from easymo.indexes.lint import lint as check
+    from easymo.indexes.lint.files import changed_since, migration_files, new_findings
 
-    try:
-        findings = check(files, queries or ())
-    except IndexesError as error:
-        fail(error, EXIT_USAGE)
-    if json:
-        print_json(findings)
-    else:
-        print_findings(findings)
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    chosen = read(lambda: migration_files(files, exclude or ()))
+    findings = read(lambda: check(chosen, queries or ()))
+    if since:
+        changed = {str(file) for file in read(lambda: changed_since(since, chosen))}
+        findings = [finding for finding in findings if finding.file in changed]
+    if baseline:
+        findings = read(lambda: new_findings(findings, baseline))
+    from easymo.cli.indexes.findings import print_github, print_text, sarif
+
+    match Format.JSON if json else style:
+        case Format.JSON:
+            print_json(findings)
+        case Format.SARIF:
+            print_json(sarif(findings))
+        case Format.GITHUB:
+            print_github(findings)
+        case Format.TEXT:
+            print_text(findings)
+    if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(EXIT_FAILED)
-
-
-def print_findings(findings: "Sequence[Finding]") -> None:
-    """Two lines a finding, and their count on standard error."""
-    for finding in findings:
-        typer.echo(f"{finding.file}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]")
-        typer.echo(f"  help: {finding.help}")
-    errors = sum(finding.severity == "error" for finding in findings)
-    typer.echo(f"{errors} errors, {len(findings) - errors} warnings", err=True)

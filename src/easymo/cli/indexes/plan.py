@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from easymo.cli.indexes.shared import EXIT_FAILED, Files, JournalFile, Json, Replace, Url, print_json, run
+from easymo.cli.indexes.shared import EXIT_FAILED, Files, JournalFile, Json, Replace, Url, print_json, read_files, run
 
 if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
-    from easymo.indexes import Plan
+    from easymo.indexes import Declared, Plan
 
 EPILOG = (
     "Example: easymo indexes plan indexes.sql --database-url postgresql://localhost/shop. Exit code: 0 done, 1 "
@@ -26,7 +26,8 @@ def plan(
     json: Json = False,
 ) -> None:
     """Compare what the files declare with what the database has, and say what apply would do. Nothing is changed."""
-    planned = run(lambda: read_plan(files, database_url, replace, replica or (), journal))
+    declared = read_files(files).indexes
+    planned = run(lambda: compare(database_url, declared, replace, replica or (), journal))
     if json:
         print_json(planned)
     else:
@@ -45,14 +46,15 @@ def print_plan(planned: "Plan") -> None:
         cost = (
             f"  about {step.estimate.size_bytes / 1e6:.1f} MB, {step.estimate.seconds:.0f} s" if step.estimate else ""
         )
-        console.print(f"{step.action or 'REFUSED':<8}{step.index} on {step.table}{cost}", markup=False, soft_wrap=True)
+        table = f" on {step.table}" if step.table else ""
+        console.print(f"{step.action or 'REFUSED':<8}{step.index}{table}{cost}", markup=False, soft_wrap=True)
         if step.refused:
             console.print(f"        {step.refused}", markup=False, soft_wrap=True)
-    table = Table("there now", "table", "MB", "scans", "last scan", "", box=None, header_style="bold")
+    grid = Table("there now", "table", "MB", "scans", "last scan", "", box=None, header_style="bold")
     for index in planned.indexes:
         last = index.last_scan.strftime("%Y-%m-%d") if index.last_scan else ""
-        table.add_row(index.index, index.table, f"{index.size_bytes / 1e6:.1f}", str(index.scans), last, index.remark)
-    console.print(table)
+        grid.add_row(index.index, index.table, f"{index.size_bytes / 1e6:.1f}", str(index.scans), last, index.remark)
+    console.print(grid)
     usage = planned.usage
     said = f"Scans since {usage.since:%Y-%m-%d %H:%M}."
     if usage.last_scan_unknown_because:
@@ -63,14 +65,17 @@ def print_plan(planned: "Plan") -> None:
     console.print(f"{said} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
     for blocker in planned.blocked_by:
         console.print(f"A build would wait for {blocker}", markup=False, soft_wrap=True)
+    for statement in planned.left:
+        console.print(f"left to the migrator: {statement}", markup=False, soft_wrap=True)
     console.print(f"digest {planned.digest}")
 
 
-async def read_plan(
-    files: Sequence[Path], database_url: str, replace: bool, replicas: Sequence[str], journal: Path | None
+async def compare(
+    database_url: str, declared: "Sequence[Declared]", replace: bool, replicas: Sequence[str], journal: Path | None
 ) -> "Plan":
-    from easymo.indexes import default_journal, read_declared
-    from easymo.indexes import plan as compare
+    """The plan, by the journal that apply would use."""
+    from easymo.indexes import default_journal
+    from easymo.indexes import plan as compare_with
 
     book = journal or default_journal(database_url)
-    return await compare(database_url, read_declared(*files), replace=replace, replicas=replicas, journal=book)
+    return await compare_with(database_url, declared, replace=replace, replicas=replicas, journal=book)

@@ -4,16 +4,22 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import msgspec
 import typer
+
+if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
+    from easymo.indexes.declared import Declarations
 
 Result = TypeVar("Result")
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="SQL files, in the order of their application.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", exists=True, help="SQL files, in the order of their application, or folders."),
+]
 Queries = Annotated[
     list[Path] | None, typer.Option("--queries", metavar="FILE", help="Named statements (-- name: …). Repeatable.")
 ]
@@ -38,6 +44,17 @@ Scratch = Annotated[
     str | None, typer.Option("--scratch", metavar="URL", help="Server for the copy. Default: an embedded one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+
+
+def read_files(files: list[Path]) -> "Declarations":
+    """What files and folders declare; what is left to whoever runs the migrations is said on standard error."""
+    from easymo.indexes import read_declarations
+    from easymo.indexes.lint.files import migration_files
+
+    declarations = read(lambda: read_declarations(*migration_files(files)))
+    for statement in declarations.left:
+        typer.echo(f"left to the migrator: {statement}", err=True)
+    return declarations
 
 
 def read(action: Callable[[], Result]) -> Result:

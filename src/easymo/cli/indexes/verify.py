@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from easymo.cli.indexes.shared import EXIT_FAILED, Files, Json, Queries, Scratch, Url, print_json, read, run
+from easymo.cli.indexes.shared import EXIT_FAILED, Files, Json, Queries, Scratch, Url, print_json, read, read_files, run
 
 if TYPE_CHECKING:  # the engine needs the extra `indexes`: other commands must start without it
     from easymo.indexes.statements import Observed
@@ -37,7 +37,6 @@ def verify(
     Plans and buffers come from the database itself; times with and without an index from a copy of its tables on a
     scratch server, which is thrown away.
     """
-    from easymo.indexes import read_declared
     from easymo.indexes.hotqueries import read_hot_queries
     from easymo.indexes.statements import compare, read_counters, read_snapshot, write_snapshot
     from easymo.indexes.verify import verify as check
@@ -51,7 +50,8 @@ def verify(
         observed = read(lambda: compare(before, run(lambda: read_counters(database_url))))
         print_json(observed) if json else print_observed(observed)
         return
-    declared, hot = read(lambda: read_declared(*files)), read(lambda: read_hot_queries(queries or ()))
+    declared = [index for index in read_files(files).indexes if index.verb == "create"]
+    hot = read(lambda: read_hot_queries(queries or ()))
     verified = run(lambda: check(database_url, declared, hot, scratch_url=scratch, measure=measure))
     print_json(verified) if json else print_verified(verified)
     for failure in verified.failures:
