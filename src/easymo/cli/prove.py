@@ -46,12 +46,16 @@ def prove(
         list[str] | None, typer.Option(metavar="URL|FILE", help="The deployment after, or a later run's verdict.json.")
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of deployments: the load, in place of acceptance.toml's.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Scenario to use instead of the one in acceptance.toml (only with --before/--after URLs).",
+        ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Of deployments: requests/s (default 50).")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Requests/s (only with URLs; default 50).")] = None,
     round_s: Annotated[
         float | None,
-        typer.Option("--round", metavar="SECONDS", min=0.5, help="Of deployments: length of a round (default 4)."),
+        typer.Option("--round", metavar="SECONDS", min=0.5, help="Length of a round (only with URLs; default 4)."),
     ] = None,
     base: Annotated[
         str, typer.Option(metavar="REVISION", help="Compare this folder as it stands with another revision of it.")
@@ -61,15 +65,13 @@ def prove(
         typer.Option("--check", help="Start everything, send each request once, print the answers, and stop (20 s)."),
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A smoke test of at most 90 s; its numbers decide nothing.")
+        bool, typer.Option("--quick", help="Smoke test of at most 90 s; do not rely on its numbers.")
     ] = False,
     full: Annotated[
         bool,
-        typer.Option("--full", help="An arm for each treatment too, a second look, a cold cache, break-even: 25 min."),
+        typer.Option("--full", help="Also measure each treatment alone, a cold cache and break-even points (25 min)."),
     ] = False,
-    scale: Annotated[
-        str | None, typer.Option(help="Data size, as the data command of acceptance.toml knows it.")
-    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Dataset size, passed to the data command as {scale}.")] = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -78,19 +80,23 @@ def prove(
     ] = None,
     duet: Annotated[
         bool,
-        typer.Option("--duet", help="Of deployments: both at the same time, request by request in turn (gates)."),
+        typer.Option(
+            "--duet", help="Load both deployments at the same time, request by request in turn (only with URLs)."
+        ),
     ] = False,
     repeat: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run again what made this run: its folder or verdict.json.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the evidence goes (default runs/<time>).")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for the evidence (default: runs/<time>).")
     ] = None,
     gate: Annotated[
         bool,
         typer.Option("--gate", help="Exit 1 when a promise is broken, 4 when one is undecided, 0 when all are kept."),
     ] = False,
-    summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as Markdown too.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the verdicts as Markdown to this file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json instead of the table.")] = False,
 ) -> None:
     """Measure the system without and with its treatments, under the same load, and judge every promise.
