@@ -57,7 +57,9 @@ def test_an_example_is_proved_in_its_short_form(example: Path) -> None:
     before, after = verdict["arms"]["none"], verdict["arms"]["both"]
     assert before["capacity_rps"] > 0
     assert verdict["promises"][0]["metric"].startswith("latency_p50:")
-    assert {status for arm in (before, after) for status in arm["statuses"]} <= {"2xx", "3xx"}, "no request failed"
+    seen = {status for arm in (before, after) for status in arm["statuses"]}
+    assert "2xx" in seen
+    assert not seen & {"4xx", "5xx", "429"}, "no request is refused, whatever the machine does"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))

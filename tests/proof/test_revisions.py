@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from easymo.proof.errors import CannotCompare
+from easymo.proof.errors import AcceptanceError, CannotCompare
+from easymo.proof.session.folder import new_folder
 from easymo.proof.system.checkouts import PREFIX, Checkouts, import_path
 from tests.proof.conftest import commit, git
 
@@ -159,3 +160,14 @@ def test_a_build_that_fails_is_told_with_its_last_lines_and_the_same_command_wor
     assert "ended with exit code 3" in failed.stderr
     assert "| no compiler" in failed.stderr
     assert git(repository, "worktree", "list").count("\n") == 0
+
+
+def test_the_folder_of_a_failed_run_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    failed = tmp_path / "run"
+    (failed / "logs" / "none").mkdir(parents=True)
+    (failed / "rounds.jsonl").touch()
+    assert new_folder(failed, tmp_path) == failed
+    assert list(failed.iterdir()) == []
+    (failed / "notes.txt").touch()
+    with pytest.raises(AcceptanceError, match="exists already"):
+        new_folder(failed, tmp_path)
