@@ -43,7 +43,7 @@ def test_nobody_connects_to_the_cache_without_the_password() -> None:
     with cache_server(None) as server:
         assert redis.Redis.from_url(server.url).ping()
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=urlsplit(server.url).port).ping()
+            redis.Redis(port=urlsplit(server.url).port or 0).ping()
 
 
 def test_the_password_is_in_no_command_line() -> None:

@@ -39,7 +39,7 @@ class Process(Struct, frozen=True, forbid_unknown_fields=True):
     start: list[str]
     ready: str = "/"
     environment: dict[str, str] = {}
-    ready_within_s: float = 30.0
+    ready_within_s: float = 60.0
 
 
 class System(Struct, frozen=True, forbid_unknown_fields=True):
