@@ -81,7 +81,7 @@ def test_no_change_breaks_a_promise_of_a_change(make_round: MakeRound) -> None:
 
 
 def test_noise_as_large_as_the_effect_decides_nothing(make_round: MakeRound) -> None:
-    before, after = [10, 30, 8, 25, 9, 28], [20, 6, 14, 7, 22, 5]
+    before, after = [10.0, 30, 8, 25, 9, 28], [20.0, 6, 14, 7, 22, 5]
     [verdict] = judge([promise(at_most=-0.4)], pairs(make_round, before, after), "none", "both")
     assert verdict.verdict == "inconclusive"
 
@@ -262,7 +262,7 @@ def test_a_request_that_the_scenario_does_not_have_is_named(make_round: MakeRoun
 @pytest.mark.parametrize(
     ("bounds", "limit"), [({"at_most": -0.03, "about": 0.05}, 0.0), ({"at_least": 0.04, "about": 0.05}, 0.0)]
 )
-def test_the_leeway_never_lets_a_gain_be_kept_without_one(bounds: dict[str, float], limit: float) -> None:
+def test_the_leeway_never_lets_a_gain_be_kept_without_one(bounds: dict[str, Any], limit: float) -> None:
     assert promise(**bounds).limit == limit
     assert promise(at_most=0.10, about=0.05).limit == pytest.approx(1.1 * 1.05 - 1), "an allowed loss is loosened"
     assert promise("latency_p95", **bounds).limit == limit
