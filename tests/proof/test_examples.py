@@ -47,6 +47,7 @@ def prove(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("example", ["django", "express", "fastapi", "supabase"], indirect=True)
 def test_an_example_is_proved_in_its_short_form(example: Path) -> None:
     done = prove(example, "--quick", "--json", "--out", "run")

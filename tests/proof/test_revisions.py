@@ -105,6 +105,7 @@ def test_a_checkout_imports_its_own_modules_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_check_sends_each_request_to_both_revisions(repository: Path) -> None:
     server = repository / "server.py"
     server.write_text(server.read_text().replace("found = await pool", 'found = "longer" * 9 or await pool'))
@@ -122,6 +123,7 @@ def test_check_sends_each_request_to_both_revisions(repository: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_slower_endpoint_is_named_by_the_gate(repository: Path) -> None:
     server = repository / "server.py"
     slower = "async def price(pool: asyncpg.Pool, item: int) -> str:\n    await asyncio.sleep(0.02)\n"

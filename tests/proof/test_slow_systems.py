@@ -75,6 +75,7 @@ def slow(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_system_with_a_late_first_page_and_a_few_requests_a_second_is_proved(slow: Path) -> None:
     """The first page is later than the generator's time-out of 2 s, and the search starts below 5 requests/s."""
     clean = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}

@@ -32,6 +32,7 @@ def shell(folder: Path, command: str, **more: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_tutorial_runs_as_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "blog"
     shutil.copytree(ROOT / "examples" / "django", folder, ignore=shutil.ignore_patterns("__pycache__", "runs"))
@@ -55,6 +56,7 @@ def test_the_page_shows_the_workflow_file_whole() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_steps_of_the_workflow_run_one_after_the_other(repository: Path, tmp_path: Path) -> None:
     """All but the actions of others and the comment, which needs a pull request."""
     (job,) = yaml.safe_load(GATE.read_text(encoding="utf-8"))["jobs"].values()
