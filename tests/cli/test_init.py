@@ -135,3 +135,20 @@ def test_a_variable_of_the_example_file_becomes_a_placeholder(name: str, example
 def test_values_with_quotes_stay_toml(tmp_path: Path) -> None:
     (tmp_path / ".env.example").write_text("GREETING=say \"hi\" \\ back\nNAME='ünï'\n")
     tomllib.loads(init(tmp_path, "--dry-run").stdout.split("# --- load.py")[0])
+
+
+def test_of_a_real_environment_file_only_the_servers_are_taken(tmp_path: Path) -> None:
+    backend = tmp_path / "backend"
+    backend.mkdir()
+    (tmp_path / ".env").write_text("POSTGRES_SERVER=db\nSECRET_KEY=do-not-copy\n")
+    text = init(backend, "--dry-run").stdout
+    assert 'POSTGRES_SERVER = "{database_host}"' in text
+    assert "do-not-copy" not in text
+
+
+def test_the_prefix_of_a_router_is_part_of_its_paths(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\napp.include_router(users)\n")
+    (tmp_path / "users.py").write_text('router = APIRouter(prefix="/users", tags=["x"])\n@router.get("/me")\n')
+    project = look(tmp_path)
+    assert project.routes == [("GET", "/users/me")]
+    assert any("prefix" in sentence for sentence in project.unknown)

@@ -18,14 +18,19 @@ _PARTS = {
 
 
 def environment_of(root: Path) -> dict[str, str]:
-    """Variables of the example file: those of its servers become placeholders, the others keep their value."""
-    file = next((root / name for name in FILES if (root / name).is_file()), None)
+    """Variables of the example file: those of its servers become placeholders, the others keep their value.
+
+    Without an example file those of `.env` count that become placeholders: the others may be secrets.
+    """
+    places = [folder / name for folder in (root, root.resolve().parent) for name in (*FILES, ".env")]
+    file = next((place for place in places if place.is_file()), None)
     if file is None:
         return {}
     found: dict[str, str] = {}
     for name, text in _LINE.findall(file.read_text(encoding="utf-8", errors="replace")):
-        value = placeholder(name, text.strip().strip("\"'"))
-        if value and len(found) < MOST_VARIABLES:
+        example = text.strip().strip("\"'")
+        value = placeholder(name, example)
+        if value and len(found) < MOST_VARIABLES and (file.name != ".env" or value != example):
             found[name] = value
     return found
 

@@ -13,7 +13,6 @@ from easymo.proof.start.environment import environment_of
 SKIPPED = {".venv", "venv", "node_modules", ".git", "dist", "build", "tests", "test", "migrations", "site-packages"}
 MOST_FILES = 2_000
 SQL_FILES = ("migrations/*.sql", "db/migrations/*.sql", "schema.sql")
-READY = ("/health", "/healthz", "/health/live", "/ready", "/readyz", "/ping", "/api/health")
 _PYTHON_ROUTE = re.compile(r"""@\w+\.(get|post|put|delete|patch|route)\(\s*["'](/[^"']*)["']""")
 _NODE_ROUTE = re.compile(r"""\b(?:app|router|server|fastify)\.(get|post|put|delete|patch)\(\s*["'`](/[^"'`]*)["'`]""")
 _DJANGO_ROUTE = re.compile(r"""\bpath\(\s*["']([^"']*)["']""")
@@ -141,15 +140,23 @@ def _procfile(root: Path, project: Project) -> None:
 
 
 def _routes(project: Project, sources: list[tuple[Path, str]]) -> None:
+    mounted = any(
+        re.search(r"include_router\(|include\(|\.use\(\s*[\"']/|register_blueprint\(", text) for _, text in sources
+    )
     for path, text in sources:
         pattern = _PYTHON_ROUTE if path.suffix == ".py" else _NODE_ROUTE
-        found = [("get" if verb == "route" else verb, route) for verb, route in pattern.findall(text)]
+        prefix = re.search(r"""(?:APIRouter|Blueprint)\([^)]*?prefix=["']([^"']+)""", text)
+        before = prefix[1] if prefix else ""
+        found = [("get" if verb == "route" else verb, before + route) for verb, route in pattern.findall(text)]
         if path.name == "urls.py":
             found += [("get", f"/{route}") for route in _DJANGO_ROUTE.findall(text) if "admin" not in route]
         project.routes += [(verb.upper(), route) for verb, route in found]
     project.routes = list(dict.fromkeys(project.routes))
     plain = [route for verb, route in project.routes if verb == "GET" and not re.search(r"[{<:*]", route)]
-    project.ready = next((route for route in READY if route in plain), plain[0] if plain else "/")
+    healthy = [route for route in plain if re.search(r"health|ready|live|ping", route)]
+    project.ready = next(iter(healthy or plain), "/")
+    if mounted:
+        project.unknown.append("under which prefix routers are mounted: correct the paths of load.py, and `ready`")
     if not plain:
         project.unknown.append("which path answers 2xx once a process can serve: `ready` is /")
 
