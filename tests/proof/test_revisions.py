@@ -126,7 +126,7 @@ def test_check_sends_each_request_to_both_revisions(repository: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_slower_endpoint_is_named_by_the_gate(repository: Path) -> None:
     server = repository / "server.py"
-    slower = "async def price(pool: asyncpg.Pool, item: int) -> str:\n    await asyncio.sleep(0.02)\n"
+    slower = "async def price(pool: asyncpg.Pool, item: int) -> str:\n    await asyncio.sleep(0.15)\n"
     server.write_text(server.read_text().replace(slower.splitlines(keepends=True)[0], slower))
     done = prove(repository, "--base", "main", "--gate", "--json", "--out", "run")
     assert done.returncode == 1, done.stdout + done.stderr
