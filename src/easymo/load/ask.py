@@ -59,10 +59,11 @@ class Asking(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """The answers in their order, or why the scenario cannot be used."""
+    """The answers in their order and the names of all requests of the scenario, or why it cannot be used."""
 
     replies: list[Asking] = []
     refused: str = ""
+    names: list[str] = []
 
 
 def ask(questions: Questions) -> Asked:
@@ -92,7 +93,8 @@ def ask(questions: Questions) -> Asked:
         [
             Asking(a.request, a.asked, a.status, a.content_type, normalise(a.request, a.body) if normalise else a.body)
             for a in replies
-        ]
+        ],
+        names=[request.name for request in schedule.requests],
     )
 
 

@@ -15,8 +15,8 @@ _WORD = {"kept": "kept", "broken": "BROKEN", "inconclusive": "undecided"}
 
 def first_screen(result: VerdictFile) -> list[RenderableType]:
     """What the terminal shows: the sentence, what was changed, the broken rows first, and what to do next."""
-    parts: list[RenderableType] = [Text(f"{result.system} ({result.mode} run)", style="bold")]
-    parts += [Text(warning, style="yellow") for warning in summary.warnings(result)]
+    parts: list[RenderableType] = [Text(warning, style="yellow") for warning in summary.warnings(result)]
+    parts.append(Text(f"{result.system} ({result.mode} run)", style="bold"))
     parts.append(Text(summary.headline(result)))
     parts += [Text(f"  {line}", style="dim") for line in summary.changed(result)]
     parts.append(terminal_table(result))

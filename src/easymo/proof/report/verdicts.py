@@ -62,7 +62,7 @@ def verdicts(result: VerdictFile) -> str:
 def _picture(v: Verdict) -> str:
     """The interval beside the limit, on the log of their ratio; nothing where there is no interval."""
     found = [v.change if v.kind == "change" else v.after, *(v.interval or [])]
-    if len(found) < 3 or v.kind == "difference":
+    if len(found) < 3 or v.kind == "difference" or v.at_most is None:
         return ""
     value, low, high = (_place(v, end, default) for end, default in zip(found, (0.0, -REACH, REACH), strict=True))
     left, right = sorted((low, high))

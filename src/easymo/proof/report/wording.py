@@ -43,9 +43,9 @@ def limit(verdict: Verdict) -> str:
     """The limit as it is judged, with how much of it is the margin."""
     if verdict.metric == "same_answers":
         return "none differ"
-    sign = "≤" if verdict.at_most else "≥"
+    sign = "" if verdict.at_most is None else "≤ " if verdict.at_most else "≥ "
     about = f" (±{verdict.margin * 100:g} % in it)" if verdict.margin else ""
-    return f"{sign} {_bounded(verdict, verdict.limit)}{about}"
+    return f"{sign}{_bounded(verdict, verdict.limit)}{about}"
 
 
 def arm(result: VerdictFile, name: str) -> str:

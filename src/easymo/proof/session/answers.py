@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from easymo.load.ask import Asked, Questions
 from easymo.proof.errors import AcceptanceError, RunVoid
@@ -49,8 +50,7 @@ async def ask_arms(
         async with arm.system:
             series.append(await ask(load, arm.urls(), acceptance.answers.leave_out))
             arm.check()
-    first, again, other = series
-    return compare_answers(first, again, other, time.monotonic() - began)
+    return _compared(series, began)
 
 
 async def ask_deployments(
@@ -58,12 +58,21 @@ async def ask_deployments(
 ) -> AnswersCompared:
     """Ask two deployments; only what is safe is sent, for both have data of their own."""
     began = time.monotonic()
-    first, again, other = [await ask(load, urls, leave_out, safe=True) for urls in (before, before, after)]
-    return compare_answers(first, again, other, time.monotonic() - began)
+    return _compared([await ask(load, urls, leave_out, safe=True) for urls in (before, before, after)], began)
 
 
-async def ask(load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, safe: bool = False) -> list[Answer]:
-    """What a side answers; raises :class:`AcceptanceError` for a scenario that cannot be used."""
+def _compared(series: Sequence[tuple[list[Answer], list[str]]], began: float) -> AnswersCompared:
+    (first, names), (again, _), (other, _) = series
+    return replace(compare_answers(first, again, other, time.monotonic() - began), names=names)
+
+
+async def ask(
+    load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, safe: bool = False
+) -> tuple[list[Answer], list[str]]:
+    """What a side answers, and the names of the scenario's requests.
+
+    Raises :class:`AcceptanceError` for a scenario that cannot be used.
+    """
     questions = Questions(
         scenario=load.scenario, urls=dict(urls), seed=load.seed, requests=REQUESTS, seconds=SECONDS, safe=safe
     )
@@ -87,7 +96,8 @@ async def ask(load: Load, urls: Mapping[str, str], leave_out: Sequence[str], *, 
     asked = msgspec.json.decode(output, type=Asked)
     if asked.refused:
         raise AcceptanceError(questions.scenario, None, asked.refused)
-    return [
+    answers = [
         answer(r.request, r.asked, r.status, r.content_type, normalised(r.body, r.content_type, leave_out))
         for r in asked.replies
     ]
+    return answers, asked.names

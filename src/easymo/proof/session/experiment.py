@@ -144,8 +144,8 @@ class Experiment:
         await self._compare(player, arms, progress)
 
     def _refuse_unknown_writes(self, player: Player) -> None:
-        """What the scenario's requests are called is known once it was played."""
-        known = player.measured.rounds[-1].load.per_request
+        """What the scenario's requests are called is known once it was asked."""
+        known = player.measured.answers.names if player.measured.answers is not None else []
         for name in self._acceptance.load.writes:
             if name not in known:
                 problem = f"it has no request named {name!r}, which [load] writes names."

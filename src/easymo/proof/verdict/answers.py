@@ -37,12 +37,14 @@ class Differing(Struct, frozen=True):
 
 
 class AnswersCompared(Struct, frozen=True):
-    """`asked`: requests sent to each side. `unstable`: per request name the places that differ by nature."""
+    """`asked`: requests sent to each side. `unstable`: per request name the places that differ by nature. `names`: of
+    all requests of the scenario."""
 
     asked: int
     differing: dict[str, Differing] = {}
     unstable: dict[str, list[str]] = {}
     seconds: float = 0.0
+    names: list[str] = []
 
 
 def normalised(body: bytes, content_type: str, leave_out: Sequence[str]) -> bytes:

@@ -112,8 +112,9 @@ def kinds_differ(before: Sequence[Round], after: Sequence[Round]) -> dict[str, s
 
 
 def _other_kind(before: list[Answers], after: list[Answers]) -> str:
-    old, new = (_kinds(add_answers(side)) for side in (before, after))
-    totals = [sum(side.values()) for side in (old, new)]
+    wholes = [add_answers(side) for side in (before, after)]
+    old, new = map(_kinds, wholes)
+    totals = [sum(whole.statuses.values()) for whole in wholes]
     if not all(totals):
         return ""
     for kind in sorted(old.keys() | new.keys()):

@@ -35,7 +35,8 @@ class Verdict(Struct, frozen=True):
     """One promise judged. `interval` (95 %) is of `change`, or of `after` for a level; None where there is none.
 
     `None` inside the interval is an open end (the top step of the capacity search still held). `limit` is the bound
-    with its `margin`; `n` says of how many units the interval is made; `next_step` what would decide an undecided one.
+    with its `margin`, an upper one when `at_most` (None in files of earlier versions); `n` says of how many units the
+    interval is made; `next_step` what would decide an undecided one.
     """
 
     id: str
@@ -54,7 +55,7 @@ class Verdict(Struct, frozen=True):
     reason: str
     p_sign_flip: float | None = None
     margin: float = 0.0
-    at_most: bool = True
+    at_most: bool | None = None
     guard: bool = False
     n: int | None = None
     next_step: str = ""
