@@ -32,7 +32,7 @@ def copy_to(folder: Path) -> None:
 
 def run(folder: Path, tests: str) -> int:
     """pytest's exit code; a run that does not end in time counts as failed."""
-    environ = os.environ | {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = os.environ | {"PYTHONPATH": str(folder / "src")}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
     try:
         done = subprocess.run(
@@ -43,16 +43,23 @@ def run(folder: Path, tests: str) -> int:
     return done.returncode
 
 
+def write(file: Path, source: str) -> None:
+    """And forget its bytecode: Python could take the old one for the new one, written in the same second."""
+    file.write_text(source, encoding="utf-8")
+    for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+        compiled.unlink()
+
+
 def outcome(mutant: Mutant, folders: "SimpleQueue[Path]") -> str:
     """`killed`, `survived` or what went wrong."""
     folder = folders.get()
     file = folder / mutant.path
     source = file.read_text(encoding="utf-8")
     try:
-        file.write_text(mutant.apply(source), encoding="utf-8")
+        write(file, mutant.apply(source))
         code = run(folder, mutant.tests)
     finally:
-        file.write_text(source, encoding="utf-8")
+        write(file, source)
         folders.put(folder)
     return {_FAILED: "killed", _PASSED: "survived"}.get(code, f"pytest ended with {code}")
 
@@ -71,6 +78,8 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.beside) as threads:
         folders: SimpleQueue[Path] = SimpleQueue()
+        if (ROOT.parent / "shared").is_dir():  # some tests compare with what lies beside the repository
+            (Path(name) / "shared").symlink_to((ROOT.parent / "shared").resolve())
         for number in range(options.beside):
             folder = Path(name) / str(number)
             copy_to(folder)

@@ -11,7 +11,7 @@ from easymo.hpa.conditions import Conditions, Stretch
 from easymo.hpa.errors import HpaError
 from easymo.hpa.happenings import duration_s, happenings
 from easymo.hpa.inputs import read_autoscalers
-from easymo.hpa.pod_rows import NO_SAMPLE, PodRow, read_pod_rows
+from easymo.hpa.pod_rows import NO_SAMPLE, PodRow, PodRows, read_pod_rows
 from easymo.hpa.signals import Shared
 from easymo.hpa.simulate import simulate
 from easymo.trace import Series, shape
@@ -217,6 +217,19 @@ def test_rows_about_single_pods_are_read_by_number_by_name_and_by_age(tmp_path: 
     assert read_pod_rows(file).by_number == {0: [PodRow(30, True)], 1: [PodRow(90, True, None, 100 * 2**20 * 1000)]}
     file.write_text("pod,age,ready\n*,85,false\n*,125,true\n")
     assert read_pod_rows(file).by_age == [PodRow(85, False), PodRow(125, True)]
+
+
+def test_usage_of_single_pods_is_what_metrics_show() -> None:
+    mib = 2**20 * 1000
+    rows = PodRows(
+        {0: [PodRow(0, memory_m=90 * mib)], 1: [PodRow(0, memory_m=70 * mib), PodRow(600, memory_m=10 * mib)]}
+    )
+    given = Conditions(capacity=100, pods=rows)
+    idle = Series((0.0,), (0.0,), 1200.0)
+    found = simulate(hpa(memory(80), maximum=2), idle, given, requests_m={"memory": 100 * mib})
+    assert [sync.value for sync in (found.syncs[10], found.syncs[-1])] == [80, 50]
+    unready = Conditions(capacity=100, pods=PodRows({0: [PodRow(60, ready=False)]}))
+    assert simulate(hpa(cpu(50), memory(80)), idle, unready).notes[0].startswith("memory is left out")
 
 
 @pytest.mark.parametrize(

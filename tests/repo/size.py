@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[2]
 CEILINGS = {
     "easymo/cache": 2800,
     "easymo/indexes": 4100,
-    "easymo/hpa": 2600,
+    "easymo/hpa": 2900,
     "easymo/load": 1700,
     "easymo/proof": 4300,
     "easymo/embedded": 700,
     "easymo/cli": 1100,
-    "easymo/trace + easymo/chart": 550,
+    "easymo/trace + easymo/chart": 600,
     "easymo_platform": 8300,
 }
 """Growth beyond these is a decision: raise the number in the change that needs it, and say why in its message."""

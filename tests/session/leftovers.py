@@ -61,6 +61,8 @@ def _processes(mark: str) -> list[str]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended meanwhile
             ours = process.pid in family or process.environ().get(_MARK) == mark
+            if "multiprocessing.resource_tracker" in " ".join(process.cmdline()):
+                continue  # Python's own; it ends when the process that used a pool does
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(f"process {process.pid}: {' '.join(process.cmdline())}")
     return found

@@ -36,6 +36,11 @@ class PodRows(Struct, frozen=True):
     by_number: dict[int, list[PodRow]]
     by_age: list[PodRow] = []
 
+    @property
+    def have_memory(self) -> bool:
+        """Whether they say what some pod uses of it."""
+        return any(row.memory_m is not None for rows in (self.by_age, *self.by_number.values()) for row in rows)
+
     def of(self, number: int, created_s: float) -> list[PodRow]:
         """The rows of a pod, in the order of time."""
         aged = [PodRow(created_s + row.at_s, row.ready, row.cpu_m, row.memory_m) for row in self.by_age]

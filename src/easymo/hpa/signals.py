@@ -73,7 +73,7 @@ def signals(
             signal: Signal = _failing
         elif metric.type not in ("Resource", "ContainerResource"):
             signal = _custom(hpa, metric, source, tolerance)
-        elif source is None and metric.name != "cpu" and given.pods is None:
+        elif source is None and metric.name != "cpu" and not (given.pods and given.pods.have_memory):
             notes.append(_left_out(metric))
             continue
         else:
@@ -132,8 +132,8 @@ def _resource_use(metric: Metric, source: Source | None, request_m: int, given: 
 
 
 def _modelled_use(metric: Metric, source: Source | None, request_m: int, given: Conditions) -> Use:
-    if isinstance(source, Constant):
-        steady_m = round(source.percent * request_m / 100)
+    if isinstance(source, Constant) or (source is None and metric.name == "memory"):
+        steady_m = round(source.percent * request_m / 100) if source else 0  # rows about single pods tell it
         return lambda view, _: steady_m
     if isinstance(source, Shared):
         return lambda view, _: (
