@@ -6,7 +6,7 @@ from easymo.load import Call, Request, Scenario, ScenarioRandom, Visitor, json_v
 
 
 def login(rng: ScenarioRandom) -> Call:
-    body = json.dumps({"email": f"customer{rng.randrange(1, 1001)}@example.org"}).encode()
+    body = json.dumps({"email": f"customer{rng.randrange(1, 20_001)}@example.org"}).encode()
     return Call("POST", "/login", {"Content-Type": "application/json"}, body)
 
 

@@ -10,10 +10,10 @@ import asyncpg
 async def main(orders: int) -> None:
     connection = await asyncpg.connect(os.environ["DATABASE_URL"])
     await connection.execute(
-        "insert into customers (id, email) select n, 'customer' || n || '@example.org' from generate_series(1, 1000) n"
+        "insert into customers (id, email) select n, 'customer' || n || '@example.org' from generate_series(1, 20000) n"
     )
     await connection.execute(
-        "insert into orders (customer_id, cents) select 1 + n % 1000, n % 5000 from generate_series(1, $1::int) n",
+        "insert into orders (customer_id, cents) select 1 + n % 20000, n % 5000 from generate_series(1, $1::int) n",
         orders,
     )
     await connection.close()
