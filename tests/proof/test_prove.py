@@ -367,8 +367,9 @@ def test_a_system_that_cannot_be_measured_is_refused_in_a_sentence(
     judge.nothing_is_left(left_behind)
 
 
-def test_a_folder_that_exists_is_never_overwritten(shop: Path, judges: list[Judge]) -> None:
+def test_a_folder_with_something_else_in_it_is_never_overwritten(shop: Path, judges: list[Judge]) -> None:
     (shop / "run").mkdir()
+    (shop / "run" / "verdict.json").write_text("of an earlier run")
     judge = Judge(shop)
     judges.append(judge)
     code, _, errors = judge.finish()

@@ -20,10 +20,10 @@ from easymo.load.ask import Asked, Questions
 from easymo.proof.errors import AcceptanceError, RunVoid
 from easymo.proof.session.rounds import Load
 from easymo.proof.system.acceptance import Acceptance, Treatment
-from easymo.proof.system.arms import Arm
+from easymo.proof.system.arms import BASELINE, TREATED, Arm
 from easymo.proof.system.processes import base_environment
-from easymo.proof.system.testbed import Testbed, clone
-from easymo.proof.system.treatments import apply_files
+from easymo.proof.system.template import clone
+from easymo.proof.system.testbed import Testbed
 from easymo.proof.verdict.answers import Answer, AnswersCompared, answer, compare_answers, normalised
 
 #: The scratch arm on which every side is asked, on a fresh copy each time.
@@ -40,12 +40,13 @@ async def ask_arms(
     series = []
     for number, treatments in enumerate(({}, {}, treated)):
         await testbed.control.execute(f'drop database if exists "{testbed.database_of(SCRATCH)}" with (force)')
+        testbed.folders[SCRATCH] = testbed.folders[TREATED if treatments else BASELINE]
         await clone(testbed, SCRATCH)
         testbed.caches.empty(SCRATCH)
         arm = Arm(SCRATCH, treatments, acceptance, testbed)
-        for treatment in treatments.values():
-            await apply_files(treatment, root, arm.database_url)
         arm.prepare(acceptance, root, folder / "logs" / f"{SCRATCH}-{number + 1}")
+        for treatment in treatments.values():
+            await arm.apply(treatment)
         async with arm.system:
             series.append(await ask(load, arm.urls(), acceptance.answers.leave_out))
             arm.check()

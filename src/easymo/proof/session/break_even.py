@@ -16,8 +16,8 @@ from easymo.proof.session.progress import StepProgress
 from easymo.proof.session.rounds import Player, load_of
 from easymo.proof.system.acceptance import Acceptance, Grid
 from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
-from easymo.proof.system.testbed import Testbed, clone, fill_template, open_testbed, row_counts
-from easymo.proof.system.treatments import apply_files
+from easymo.proof.system.template import clone, fill_template, row_counts
+from easymo.proof.system.testbed import Testbed, open_testbed
 from easymo.proof.verdict import estimates, judge
 from easymo.proof.verdict.file import BreakEven, GridCell
 from easymo.proof.verdict.flips import find_flips, outcome_of
@@ -36,7 +36,7 @@ async def find_break_even(
     cells: list[GridCell] = []
     for scale in grid.scales:
         with progress.step(break_even_step(scale)):
-            async with open_testbed([BASELINE, TREATED]) as testbed:
+            async with open_testbed([BASELINE, TREATED], root) as testbed:
                 cells += await _Size(acceptance, grid, root, folder, lengths, testbed, scale).play(progress)
     return BreakEven(
         grid.scales,
@@ -68,7 +68,7 @@ class _Size:
     async def play(self, progress: StepProgress) -> list[GridCell]:
         """The cells in the order of the settings; none when the baseline holds no rate at this size."""
         testbed, logs = self._testbed, self._folder / "logs"
-        log = self._folder / "data.log"
+        log = self._folder / "prepare.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
         rows = await row_counts(testbed, "template")
         given = arms_of(self._acceptance, full=False)
@@ -76,9 +76,9 @@ class _Size:
         async with contextlib.AsyncExitStack() as running:
             for arm in arms:
                 await clone(testbed, arm.name)
-                for treatment in arm.treatments.values():
-                    await apply_files(treatment, self._root, arm.database_url)
                 arm.prepare(self._acceptance, self._root, logs / f"size-{self._scale}")
+                for treatment in arm.treatments.values():
+                    await arm.apply(treatment)
                 await running.enter_async_context(arm.system)
             capacity = await self._capacities(arms, progress)
             rate = max(1.0, round(capacity[BASELINE][0].held_rps / 2))

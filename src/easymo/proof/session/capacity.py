@@ -9,6 +9,9 @@ from easymo.proof.verdict import search
 from easymo.proof.verdict.measurement import CapacityStep
 from easymo.proof.verdict.search import Capacity
 
+#: After a failed step, requests at a low rate for so many seconds show whether a backlog is left.
+BACKLOG_S = 1.0
+
 
 async def find_capacity(
     player: Player,
@@ -29,10 +32,18 @@ async def find_capacity(
         how = "held" if step.held else f"failed: {step.why}"
         note(f"{side.name}: {rate:.0f}/s {how} (P95 {step.p95_ms:.0f} ms)")
         if not step.held:
-            await side.restart()
+            await _drain(player, side, limits, min(rate, start_rps) / 2)
     found = search.bounds(steps)
     player.measured.capacity.setdefault(side.name, []).append(found)
     return found.held_rps
+
+
+async def _drain(player: Player, side: Side, limits: Capacity, rate_rps: float) -> None:
+    """Restart a side whose failed step left a backlog, and warm it: a restart for nothing would make it cold."""
+    again = search.judge_step(await player.play(side, "warm", rate_rps, BACKLOG_S), limits)
+    if not again.held:
+        await side.restart()
+        await player.warm([side], rate_rps, BACKLOG_S)
 
 
 async def find_again(

@@ -23,12 +23,14 @@ from easymo.proof.system import cache_reads
 from easymo.proof.system.acceptance import Acceptance
 from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
 from easymo.proof.system.cache_reads import Reads
-from easymo.proof.system.testbed import Testbed, clone, fill_template, open_testbed, row_counts
-from easymo.proof.system.treatments import apply_files, index_definitions, schema_of, take_back
+from easymo.proof.system.template import clone, fill_template, row_counts
+from easymo.proof.system.testbed import Testbed, open_testbed
+from easymo.proof.system.treatments import index_definitions, schema_of
 from easymo.proof.system.write_cost import UpdateCounters, read_counters
 from easymo.proof.verdict.file import Applied, BreakEven, HitRate, Mode, Rollback
 from easymo.proof.verdict.judge import Verdict, judge
 from easymo.proof.verdict.measurement import Measurements
+from easymo.proof.verdict.no_worse import or_no_worse
 
 
 class Findings(Struct):
@@ -48,6 +50,7 @@ class Findings(Struct):
     break_even: BreakEven | None = None
     no_break_even: str = ""
     cache_reads: dict[str, HitRate] = {}
+    notes: list[str] = []
 
 
 class Experiment:
@@ -64,7 +67,7 @@ class Experiment:
 
     async def run(self, progress: StepProgress) -> Findings:
         """Do it all; raises :class:`RunVoid` when it cannot be finished. Nothing is left running either way."""
-        async with open_testbed([*self._treatments, SCRATCH]) as testbed:
+        async with open_testbed([*self._treatments, SCRATCH], self._root) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
                 progress.note(wording.rows(self.findings.rows))
@@ -94,8 +97,9 @@ class Experiment:
     async def _prepare(self, testbed: Testbed) -> None:
         self.findings.versions = await testbed.versions()
         self.findings.statements_counted = testbed.counts_statements
-        log = self._folder / "data.log"
+        log = self._folder / "prepare.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
+        self.findings.notes = testbed.notes
         self.findings.rows = await row_counts(testbed, "template")
         for arm in self._treatments:
             await clone(testbed, arm)
@@ -126,12 +130,13 @@ class Experiment:
         if held <= 0:
             raise RunVoid(
                 "The baseline held no rate at all (P95 and errors within their limits), so there is nothing to"
-                " compare with. Use a smaller --scale, or look into logs/ of the run."
+                " compare with. Lower start_rps or raise p95_below_ms in [capacity], use a smaller --scale, or look"
+                " into logs/ of the run."
             )
-        self.findings.rate_rps = max(1.0, round(held / 2))
+        self.findings.rate_rps = float(round(held / 2) or held / 2)
         with progress.step("applying the treatments under load"):
             for arm in arms[1:]:
-                self.findings.applied[arm.name] = await self._apply(player, arm, max(1.0, round(held / 4)))
+                self.findings.applied[arm.name] = await self._apply(player, arm, float(round(held / 4) or held / 4))
         with progress.step("capacity after"):
             for arm in arms[1:]:
                 await find_capacity(player, arm, limits, 2 * held, note=progress.note, **search)
@@ -153,7 +158,7 @@ class Experiment:
         built = []
         try:
             for treatment in arm.treatments.values():
-                built += await apply_files(treatment, self._root, arm.database_url)
+                built += await arm.apply(treatment)
             seconds = time.monotonic() - began
             round_ = await load
         except BaseException:
@@ -185,7 +190,8 @@ class Experiment:
             await played.stress(self._acceptance.stress.rates, lengths.stress_s, lengths.stress_rounds)
 
     def _judge(self, measured: Measurements, confidence: float) -> list[Verdict]:
-        paired = [promise for promise in self._acceptance.promises if promise.of.how == "pairs"]
+        promises = or_no_worse(self._acceptance.promises, measured.rounds)
+        paired = [promise for promise in promises if promise.of.how == "pairs"]
         return judge(paired, measured, BASELINE, TREATED, confidence)
 
     async def _cache_reads(self, arm: Arm) -> Reads:
@@ -204,7 +210,7 @@ class Experiment:
                 began = time.monotonic()
                 await arm.restart(treated=False)
                 for treatment in reversed(list(arm.treatments.values())):
-                    await take_back(treatment, self._root, arm.database_url)
+                    await arm.take_back(treatment)
                 seconds = time.monotonic() - began
                 restored = restored and await schema_of(arm.database_url) == schemas[arm.name]
             self.findings.rollback = Rollback(seconds, restored)

@@ -1,6 +1,7 @@
 """The folder of a run: made before it, filled after it; and how a run ends on a signal or a lost server."""
 
 import asyncio
+import shutil
 import signal
 import threading
 from collections.abc import Coroutine
@@ -18,6 +19,8 @@ from easymo.proof.verdict.file import VerdictFile, write_json
 from easymo.proof.verdict.measurement import read_rounds
 
 _T = TypeVar("_T")
+#: What a run writes into its folder before there is a verdict.
+BEFORE_VERDICT = {"logs", "prepare.log", "rounds.jsonl", "break-even.jsonl"}
 
 
 class Stopped(Exception):
@@ -31,6 +34,8 @@ class Stopped(Exception):
 def new_folder(out: Path | None, root: Path) -> Path:
     """The run's folder, made: `out`, or one named by the time below `root`."""
     folder = out or root / "runs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    if _is_of_a_failed_run(folder):
+        shutil.rmtree(folder)
     try:
         folder.mkdir(parents=True, exist_ok=False)
     except FileExistsError as error:
@@ -42,6 +47,11 @@ def new_folder(out: Path | None, root: Path) -> Path:
             f"The folder of the run cannot be made: {folder.name}: {error.strerror}. Name another one with --out."
         ) from error
     return folder
+
+
+def _is_of_a_failed_run(folder: Path) -> bool:
+    """Whether it holds only what a run writes before its verdicts: the same command then takes its place."""
+    return folder.is_dir() and not folder.is_symlink() and {path.name for path in folder.iterdir()} <= BEFORE_VERDICT
 
 
 def write_evidence(result: VerdictFile, folder: Path) -> None:

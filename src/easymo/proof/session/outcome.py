@@ -33,6 +33,7 @@ from easymo.proof.verdict.file import (
 from easymo.proof.verdict.index_check import IndexCheck, read_index_check
 from easymo.proof.verdict.measurement import ArmCapacity, Measurements, Round
 from easymo.proof.verdict.metrics import METRICS
+from easymo.proof.verdict.no_worse import or_no_worse
 from easymo.proof.verdict.promises import Promise
 from easymo.proof.verdict.simulated import Simulated, simulate_arms
 
@@ -65,6 +66,7 @@ def conclude(
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
     measured.once = _once(findings)
+    promises = or_no_worse(acceptance.promises, measured.rounds)
     simulated, index_check, missing = _beside(measured, acceptance.report, root)
     return verdict_file(
         mode=mode,
@@ -83,13 +85,13 @@ def conclude(
         seconds=seconds,
         break_even=findings.break_even,
         write_cost=write_cost(measured, findings.counters, acceptance.load.writes),
-        cold=_cold(measured, acceptance.promises, lengths),
+        cold=_cold(measured, promises, lengths),
         cache_reads=findings.cache_reads,
         simulated=simulated,
         index_check=index_check,
         names={BASELINE: "without", TREATED: f"with {' + '.join(acceptance.treatments)}"},
         change=change_of(acceptance, root),
-        **judged(acceptance.promises, measured, BASELINE, TREATED, findings.confidence),
+        **judged(promises, measured, BASELINE, TREATED, findings.confidence),
     )
 
 
@@ -246,7 +248,7 @@ def _attribution(measured: Measurements, arms: Sequence[str]) -> dict[str, dict[
 
 
 def _notes(findings: Findings) -> list[str]:
-    notes = notes_on_rounds(findings.measured)
+    notes = [*findings.notes, *notes_on_rounds(findings.measured)]
     if not findings.statements_counted:
         notes.append("Statements could not be counted: the server has no pg_stat_statements.")
     if findings.no_break_even:

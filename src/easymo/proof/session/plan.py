@@ -15,6 +15,7 @@ COLD_STEP = "before against after, the cache emptied before each round"
 ANSWERS_STEP = "asking both sides the same"
 #: Pairs that no budget exceeds: beyond it the machine's own changes are what is left to measure.
 MOST_PAIRS = 120
+REQUESTS_OF_A_ROUND, LONGEST_ROUND_S = 15, 20.0
 
 
 class Lengths(Struct, frozen=True):
@@ -44,9 +45,10 @@ class Lengths(Struct, frozen=True):
         return 4 + math.ceil(math.log2(math.log(2) / math.log(self.resolution)))
 
     def rules(self, rate_rps: float) -> Rules:
-        """The match at this rate."""
+        """The match at this rate; a round lasts until a median can be told, which a slow system needs longer for."""
         looks = looks_until(self.pairs, self.most_pairs)
-        return Rules(rate_rps, self.round_s, looks, self.aa_pairs, self.warm_s)
+        round_s = max(self.round_s, min(REQUESTS_OF_A_ROUND / rate_rps, LONGEST_ROUND_S))
+        return Rules(rate_rps, round_s, looks, self.aa_pairs, self.warm_s)
 
 
 def lengths_of(acceptance: Acceptance, mode: Mode, budget_s: float | None = None) -> Lengths:

@@ -1,5 +1,6 @@
 """Plays the scenario against a side, while the side's use of the machine is watched."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ RETRIES = 2
 COMPARED: tuple[Phase, ...] = (*AA_PHASES, "compare", "cold")
 #: A side that answers more than this share of its warm-up with errors is not the one that the scenario is for.
 ANSWERING = 0.5
+#: A warm-up goes on for so long while more than these errors come, or the median of its second half is below this
+#: share of the first half's.
+WARM_WITHIN_S, FEW_ERRORS, STILL_FALLING = 60.0, 0.05, 0.7
+#: A round that only warms up or searches lasts until so many requests are due.
+FEWEST_REQUESTS = 10
 #: Two sides at one time need a machine with room: above this share of all cores each waits for the other.
 SATURATED = 0.9
 
@@ -76,12 +82,19 @@ class Player:
         await self._generator.close()
 
     async def warm(self, sides: Sequence[Side], rate_rps: float, seconds: float) -> None:
-        """Let pools, plans and caches of every side see the load; these rounds count for nothing.
+        """Let pools, plans and caches of every side see the load until its median settles; these rounds count for
+        nothing.
 
-        Raises :class:`RunVoid` for a side that answers mostly with errors, naming them.
+        All sides get the same rounds, for at most a minute: a first page may be compiled while it is asked for. Raises
+        :class:`RunVoid` for a side that answers mostly with errors even then, naming them.
         """
-        for side in sides:
-            refuse_errors(side, await self.play(side, "warm", rate_rps, seconds))
+        until = time.monotonic() + WARM_WITHIN_S
+        while True:
+            rounds = [await self.play(side, "warm", rate_rps, seconds) for side in sides]
+            if all(map(settled, rounds)) or time.monotonic() > until:
+                break
+        for side, round_ in zip(sides, rounds, strict=True):
+            refuse_errors(side, round_)
 
     async def play(
         self, side: Side, phase: Phase, rate_rps: float, seconds: float, *, pair: int = 0, seed: int | None = None
@@ -91,6 +104,8 @@ class Player:
         A cold round begins with an emptied cache and has no warm-up, for that would be the cold part. Rounds with the
         same `seed` get the same schedule. Raises :class:`RunVoid` when a process or server died.
         """
+        if phase in ("warm", "capacity", "apply"):
+            seconds = max(seconds, FEWEST_REQUESTS / rate_rps)
         for _ in range(1 + (RETRIES if phase in COMPARED else 0)):
             warm_up_s = 0.0 if phase == "cold" else self.load.warm_up_s
             if phase == "cold":
@@ -138,8 +153,8 @@ class Player:
         self._played += 1
         job = Job(
             scenario=self.load.scenario,
-            urls=_with_default(sides[0].urls()),
-            beside=_with_default(sides[1].urls()) if len(sides) > 1 else {},
+            urls=with_default(sides[0].urls()),
+            beside=with_default(sides[1].urls()) if len(sides) > 1 else {},
             stages=[Stage(rate_rps, seconds)],
             seed=self.load.seed + (seed if seed is not None else self._played),
             salt=f"{self._salt}{self._played}",
@@ -186,6 +201,15 @@ def _half(result: LoadResult, *, second: bool) -> LoadResult:
     )
 
 
+def settled(warm: Round) -> bool:
+    """Whether the median no longer fell during a warm-up, and hardly anything was an error."""
+    seconds = [second.latency_ms for second in warm.load.timeline]
+    half = len(seconds) // 2
+    first, last = add(seconds[:half]), add(seconds[half:])
+    falling = first is not None and last is not None and last.p50 < first.p50 * STILL_FALLING
+    return warm.load.error_ratio <= FEW_ERRORS and not falling
+
+
 def refuse_errors(side: Side, warm: Round) -> None:
     """Raise :class:`RunVoid` when more than half of a warm-up were errors."""
     if warm.load.error_ratio <= ANSWERING:
@@ -206,6 +230,6 @@ def _statuses(warm: Round, name: str) -> str:
     return str(max(counts, key=lambda code: counts[code])) if counts else "/".join(warm.load.errors)
 
 
-def _with_default(targets: Mapping[str, str]) -> dict[str, str]:
+def with_default(targets: Mapping[str, str]) -> dict[str, str]:
     """A system of one process is also the default target, so that its scenario needs no names."""
     return {"": next(iter(targets.values())), **targets} if len(targets) == 1 else dict(targets)

@@ -36,6 +36,11 @@ def latencies_no_longer(rounds: Sequence[Round]) -> list[Promise]:
     return promises
 
 
+def or_no_worse(promises: list[Promise], rounds: Sequence[Round]) -> list[Promise]:
+    """What was promised; where nothing was, that latencies get no longer and errors stay few."""
+    return promises or [*latencies_no_longer(rounds), *few_errors()]
+
+
 def few_errors(metrics: Iterable[str] = ("error_ratio",)) -> list[Promise]:
     """At most :data:`ERRORS_AT_MOST` errors, on each of these metrics."""
     return [

@@ -42,7 +42,7 @@ def next_rate(
     found = bounds(steps)
     if found.failed_rps is None:
         return None if found.held_rps >= limit_rps else min(float(round(found.held_rps * growth)), limit_rps)
-    if found.held_rps == 0 and found.failed_rps > 2:
+    if found.held_rps == 0 and found.failed_rps > 1:
         return found.failed_rps / 2
     between = float(round(math.sqrt(found.held_rps * found.failed_rps)))
     close = found.failed_rps <= found.held_rps * resolution
