@@ -167,8 +167,8 @@ lock: install ## compile the lock files again (pyproject.toml, benchmarks/requir
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services -c requirements.lock -o docker/services.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services --group video -c requirements.lock -o docker/video.lock
+	$(COMPILE) pyproject.toml --extra cache --group services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra cache --group services --group video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
 	rm -rf $(VENV) $(BENCH) $(AUDIT) $(FLOORS) dist $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
