@@ -30,7 +30,7 @@ class DebianRedis(Valkey):
     def _plan(self) -> Plan:
         plan = super()._plan()
         program = Path(shutil.which("redis-server") or "redis-server")
-        return Plan(str(program.parent), [], [str(program), *plan.command[1:]], plan.stop_signal)
+        return Plan(str(program.parent), [], [str(program), *plan.command[1:]], plan.stop_signal, files=plan.files)
 
 
 class Cluster:

@@ -91,6 +91,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/webhooks/twilio/voice-status"): "CallSid=SIM1&CallStatus=ringing",
     # Of a lead that no other request lets opt out.
     ("POST", "/tools/create-call"): {"tenantId": "kigali", "phoneNumber": "+250700000003"},
+    ("POST", "/tools/collect-payment"): {
+        "tenantId": "kigali",
+        "phoneNumber": "+250700000003",
+        "amount": 100,
+        "reference": "r1",
+    },
 }
 
 
