@@ -66,6 +66,7 @@ lint: install ## ruff, mypy --strict, import contracts, generated docs up to dat
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.repo.documents --check
 	$(BIN)/python -m tests.repo.reference --check
+	$(BIN)/python -m tests.repo.command_reference --check
 	$(BIN)/python -m tests.repo.secret_scan
 
 audit: $(AUDIT)/.ready ## known vulnerabilities of what requirements.lock pins; asks the network, so .ci/run does not
@@ -89,6 +90,7 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
 	$(BIN)/python -m tests.repo.reference
+	$(BIN)/python -m tests.repo.command_reference
 	$(BIN)/python -m tests.hpa.documents
 
 docs-site: $(SITE)/.ready ## all of docs/ as a searchable site in build/site; a dead link fails
@@ -167,8 +169,8 @@ lock: install ## compile the lock files again (pyproject.toml, benchmarks/requir
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services -c requirements.lock -o docker/services.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services --group video -c requirements.lock -o docker/video.lock
+	$(COMPILE) pyproject.toml --extra cache --group services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra cache --group services --group video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
 	rm -rf $(VENV) $(BENCH) $(AUDIT) $(FLOORS) dist $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
