@@ -64,6 +64,15 @@ def outcome(mutant: Mutant, folders: "SimpleQueue[Path]") -> str:
     return {_FAILED: "killed", _PASSED: "survived"}.get(code, f"pytest ended with {code}")
 
 
+def unchanged(tests: str, folders: "SimpleQueue[Path]") -> int:
+    """pytest's exit code on the code as it is."""
+    folder = folders.get()
+    try:
+        return run(folder, tests)
+    finally:
+        folders.put(folder)
+
+
 def main() -> int:
     """Parse, run, tell."""
     parser = argparse.ArgumentParser(prog="python -m drills.mutants", description=__doc__)
@@ -84,6 +93,15 @@ def main() -> int:
             folder = Path(name) / str(number)
             copy_to(folder)
             folders.put(folder)
+        selections = list(dict.fromkeys(mutant.tests for mutant in mutants))
+        for tests, code in zip(
+            selections, threads.map(lambda tests: unchanged(tests, folders), selections), strict=True
+        ):
+            if code != _PASSED:
+                sys.stderr.write(
+                    f"{tests}: pytest ends with {code} without any change, so it would kill every mutant\n"
+                )
+                return 1
         for mutant, state in zip(mutants, threads.map(lambda one: outcome(one, folders), mutants), strict=True):
             found[mutant] = state
             reason = f" ({mutant.survives})" if mutant.survives else ""

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 
 import redis.asyncio as redis
 
@@ -32,7 +33,7 @@ class Sentinel(Valkey):
         )
         write = ["/bin/sh", "-c", f"printf '{settings}' > {{directory}}/sentinel.conf"]
         command = [plan.command[0], "{directory}/sentinel.conf", "--sentinel"]
-        return Plan(plan.root, plan.parts, command, plan.stop_signal, prepare=[write])
+        return replace(plan, command=command, prepare=[write])
 
 
 async def test_a_real_sentinel_failover_is_survived(open_cache: Open) -> None:
