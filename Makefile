@@ -8,7 +8,7 @@ AUDIT  ?= .venv-audit
 SITE   ?= .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: docs-site help install prove prove-twice test test-fast test-bare mutants size build audit lint format up evidence docs bench-cache bench-load bench-hpa bench-render bench-ingest bench-advise campaigns test-postgres rolling drill chaos soak lock clean demo-judge judge-rounds
+.PHONY: audit bench-advise bench-cache bench-hpa bench-ingest bench-load bench-render build campaigns chaos clean demo-judge docs docs-site drill evidence format help install judge-rounds lint lock mutants prove prove-twice rolling size soak storm test test-bare test-fast test-floors test-postgres up
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ test-fast: install ## what to run before each commit: all that is pure and all t
 test-bare: install ## the tests that skip where only Python and make are installed: they must skip, and leave nothing
 	$(BIN)/python -m tests.session.bare
 
+FLOORS ?= .venv-floors
+test-floors: install ## the fast tests on the oldest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(FLOORS)
+	$(BIN)/uv pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct --group dev -e '.[cache,embedded,hpa,indexes,load,proof]'
+	$(FLOORS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow and not alone' $(ARGS)
+
 mutants: install ## break the code on purpose, in a copy, and see whether a test notices; ARGS='--only cache'
 	$(BIN)/python -m drills.mutants $(ARGS)
 
@@ -59,6 +66,7 @@ lint: install ## ruff, mypy --strict, import contracts, generated docs up to dat
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.repo.documents --check
 	$(BIN)/python -m tests.repo.reference --check
+	$(BIN)/python -m tests.repo.command_reference --check
 	$(BIN)/python -m tests.repo.secret_scan
 
 audit: $(AUDIT)/.ready ## known vulnerabilities of what requirements.lock pins; asks the network, so .ci/run does not
@@ -82,6 +90,7 @@ evidence: install ## accept a run: RUN=runs/<time> (default: the last valid one)
 docs: install ## fill README.md and docs/performance.md from the accepted verdict.json
 	$(BIN)/python -m tests.repo.documents
 	$(BIN)/python -m tests.repo.reference
+	$(BIN)/python -m tests.repo.command_reference
 	$(BIN)/python -m tests.hpa.documents
 
 docs-site: $(SITE)/.ready ## all of docs/ as a searchable site in build/site; a dead link fails
@@ -106,6 +115,7 @@ bench-render: install ## renders per minute beside ffmpeg in a shell (evidence/r
 
 bench-advise: install ## advise beside its peers (evidence/indexes/); ARGS='--postgres-mcp PYTHON --index-advisor FILE'
 	$(BIN)/python -m benchmarks.advise --out evidence/indexes $(ARGS)
+	$(BIN)/python -m benchmarks.advise_claims --out evidence/indexes
 
 bench-ingest: install ## webhook ingest with and without group commit (evidence/ingest/)
 	$(BIN)/python -m benchmarks.ingest --out evidence/ingest
@@ -141,6 +151,9 @@ chaos: install ## faults of servers and services under load, each with what must
 	$(BIN)/python -m drills.documents
 
 SECONDS ?= 900
+storm: install ## 9,000 messages wait, then one worker drains them: none is given up (evidence/operations/storm.md)
+	$(BIN)/python -m drills.whatsapp_webhook.storm --out evidence/operations
+
 soak: install ## half of the capacity for SECONDS (900): what grows? (evidence/operations/soak.md)
 	$(BIN)/python -m drills.soak --seconds $(SECONDS) --out evidence/operations
 
@@ -156,8 +169,8 @@ lock: install ## compile the lock files again (pyproject.toml, benchmarks/requir
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) benchmarks/requirements.in -c requirements.lock -o benchmarks/requirements.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services -c requirements.lock -o docker/services.lock
-	$(COMPILE) pyproject.toml --extra cache --extra indexes --group services --group video -c requirements.lock -o docker/video.lock
+	$(COMPILE) pyproject.toml --extra cache --group services -c requirements.lock -o docker/services.lock
+	$(COMPILE) pyproject.toml --extra cache --group services --group video -c requirements.lock -o docker/video.lock
 
 clean: ## remove .venv, runs and caches
-	rm -rf $(VENV) $(BENCH) $(AUDIT) $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(AUDIT) $(FLOORS) dist $(POSTGRES_VERSIONS) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,8 +10,9 @@ from litestar import Litestar, Request, post
 
 from easymo_platform.operations import serve
 from easymo_platform.whatsapp_webhook import app as webhook_app
+from easymo_platform.whatsapp_webhook.delivery import Delivery, Inbound
 from easymo_platform.whatsapp_webhook.ingest import Ingest
-from easymo_platform.whatsapp_webhook.model import Accepted, Delivery, Inbound
+from easymo_platform.whatsapp_webhook.model import Accepted
 
 GROUP, ALONE, ALONE_TERSE, STATIC = "group-commit", "insert-per-request", "insert-per-request-terse", "static-json"
 WAYS = (GROUP, ALONE, ALONE_TERSE, STATIC)

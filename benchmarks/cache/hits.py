@@ -33,20 +33,25 @@ def raw_socket_us(url: str, key: str, rounds: int) -> float:
     return statistics.median(times) * 1e6
 
 
-async def one_caller_us(get: Callable[[str], Awaitable[Any]], rounds: int) -> float:
-    """P50 of a call, in microseconds."""
+async def one_caller_us(get: Callable[[str], Awaitable[Any]], rounds: int) -> tuple[float, float]:
+    """P50 of a call, and the processor time of this process per call, in microseconds.
+
+    The wall clock holds the wake-up of an idle core, which is the same for every library; the processor time does not.
+    """
     times = []
+    cpu = time.process_time()
     for i in range(rounds):
         key = f"k{i % KEYS}"
         started = time.perf_counter()
         await get(key)
         times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1e6
+    return statistics.median(times) * 1e6, (time.process_time() - cpu) / rounds * 1e6
 
 
-async def fifty_callers_per_s(get: Callable[[str], Awaitable[Any]], duration_s: float) -> float:
-    """Calls per second of fifty callers, each over its own keys (nothing to coalesce)."""
+async def fifty_callers_per_s(get: Callable[[str], Awaitable[Any]], duration_s: float) -> tuple[float, float]:
+    """Calls per second of fifty callers, each over its own keys (nothing to coalesce), and processor µs per call."""
     done = 0
+    cpu = time.process_time()
     ends = time.perf_counter() + duration_s
 
     async def caller(number: int) -> None:
@@ -59,14 +64,24 @@ async def fifty_callers_per_s(get: Callable[[str], Awaitable[Any]], duration_s: 
 
     started = time.perf_counter()
     await asyncio.gather(*[caller(i) for i in range(50)])
-    return done / (time.perf_counter() - started)
+    return done / (time.perf_counter() - started), (time.process_time() - cpu) / done * 1e6
+
+
+async def many_us(peer: Any, rounds: int) -> float:
+    """Processor time of one read of a hundred keys with a typed decode, in microseconds."""
+    keys = [f"k{i % KEYS}" for i in range(KEYS)] + [f"absent{i}" for i in range(100 - KEYS)]
+    cpu = time.process_time()
+    for _ in range(rounds):
+        await peer.get_many(keys)
+    return (time.process_time() - cpu) / rounds * 1e6
 
 
 async def redis_hits(url: str, names: list[str], rounds: int, duration_s: float, repeats: int) -> dict[str, Any]:
     """For each peer the medians of `repeats` interleaved rounds; the floor is measured in each of them."""
     floors: list[float] = []
-    alone: dict[str, list[float]] = {name: [] for name in names}
-    many: dict[str, list[float]] = {name: [] for name in names}
+    alone: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    many: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    hundred: dict[str, list[float]] = {name: [] for name in names if name in ("easymo", "redis-py")}
     for _ in range(repeats):
         for name in names:
             peer = Easymo(near=False) if name == "easymo" else PEERS[name]()
@@ -78,12 +93,17 @@ async def redis_hits(url: str, names: list[str], rounds: int, duration_s: float,
             gc.collect()
             alone[name].append(await one_caller_us(peer.get, rounds))
             many[name].append(await fifty_callers_per_s(peer.get, duration_s))
+            if name in hundred:
+                hundred[name].append(await many_us(peer, rounds // 20))
             await peer.close()
         floors.append(raw_socket_us(url, "k1", rounds))
     return {
         "floor_p50_us": statistics.median(floors),
-        "one_caller_p50_us": {name: statistics.median(values) for name, values in alone.items()},
-        "fifty_callers_per_s": {name: statistics.median(values) for name, values in many.items()},
+        "one_caller_p50_us": {name: statistics.median(wall for wall, _ in values) for name, values in alone.items()},
+        "one_caller_cpu_us": {name: statistics.median(cpu for _, cpu in values) for name, values in alone.items()},
+        "fifty_callers_per_s": {name: statistics.median(rate for rate, _ in values) for name, values in many.items()},
+        "fifty_callers_cpu_us": {name: statistics.median(cpu for _, cpu in values) for name, values in many.items()},
+        "hundred_keys_cpu_us": {name: statistics.median(values) for name, values in hundred.items()},
     }
 
 

@@ -30,6 +30,7 @@ VALUE = [
 ]
 ENCODED = msgspec.json.encode(VALUE)
 CALL = Strategy("call", key="call:{id}", ttl=600)
+LOADED = Strategy("loaded", key="loaded:{key}", refresh="background")
 ROWS = tuple[Row, ...]
 decode = msgspec.json.Decoder(ROWS).decode
 
@@ -91,8 +92,12 @@ class Easymo(Bare):
     async def get(self, key: str) -> Any:
         return await self.client.get(key, type=ROWS)
 
+    async def get_many(self, keys: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = await self.client.get_many(keys, type=ROWS)
+        return found
+
     async def get_or_set(self, key: str, load: Load, ttl_s: float) -> Any:
-        return await self.client.get_or_set(key, load, ttl=ttl_s)
+        return await self.client.get_or_set(LOADED(key), load, ttl=ttl_s, background_safe=True)
 
     async def set_text(self, key: str, text: str) -> None:
         await self.client.set(key, text, ttl=600)
@@ -101,7 +106,7 @@ class Easymo(Bare):
         return await self.client.get(key)
 
     async def delete(self, key: str) -> None:
-        await self.client.delete(key)
+        await self.client.delete(LOADED(key))
 
 
 class RedisPy(Bare):
@@ -109,6 +114,10 @@ class RedisPy(Bare):
 
     async def open(self, url: str) -> None:
         self.client = importlib.import_module("redis.asyncio").Redis.from_url(url)
+
+    async def get_many(self, keys: list[str]) -> dict[str, Any]:
+        values = await self.client.mget(keys)
+        return {key: decode(value) for key, value in zip(keys, values, strict=True) if value is not None}
 
     async def put(self, key: str) -> None:
         await self.client.set(key, ENCODED, ex=600)

@@ -32,7 +32,7 @@ def copy_to(folder: Path) -> None:
 
 def run(folder: Path, tests: str) -> int:
     """pytest's exit code; a run that does not end in time counts as failed."""
-    environ = os.environ | {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = os.environ | {"PYTHONPATH": str(folder / "src")}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
     try:
         done = subprocess.run(
@@ -43,18 +43,34 @@ def run(folder: Path, tests: str) -> int:
     return done.returncode
 
 
+def write(file: Path, source: str) -> None:
+    """And forget its bytecode: Python could take the old one for the new one, written in the same second."""
+    file.write_text(source, encoding="utf-8")
+    for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+        compiled.unlink()
+
+
 def outcome(mutant: Mutant, folders: "SimpleQueue[Path]") -> str:
     """`killed`, `survived` or what went wrong."""
     folder = folders.get()
     file = folder / mutant.path
     source = file.read_text(encoding="utf-8")
     try:
-        file.write_text(mutant.apply(source), encoding="utf-8")
+        write(file, mutant.apply(source))
         code = run(folder, mutant.tests)
     finally:
-        file.write_text(source, encoding="utf-8")
+        write(file, source)
         folders.put(folder)
     return {_FAILED: "killed", _PASSED: "survived"}.get(code, f"pytest ended with {code}")
+
+
+def unchanged(tests: str, folders: "SimpleQueue[Path]") -> int:
+    """pytest's exit code on the code as it is."""
+    folder = folders.get()
+    try:
+        return run(folder, tests)
+    finally:
+        folders.put(folder)
 
 
 def main() -> int:
@@ -71,10 +87,21 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.beside) as threads:
         folders: SimpleQueue[Path] = SimpleQueue()
+        if (ROOT.parent / "shared").is_dir():  # some tests compare with what lies beside the repository
+            (Path(name) / "shared").symlink_to((ROOT.parent / "shared").resolve())
         for number in range(options.beside):
             folder = Path(name) / str(number)
             copy_to(folder)
             folders.put(folder)
+        selections = list(dict.fromkeys(mutant.tests for mutant in mutants))
+        for tests, code in zip(
+            selections, threads.map(lambda tests: unchanged(tests, folders), selections), strict=True
+        ):
+            if code != _PASSED:
+                sys.stderr.write(
+                    f"{tests}: pytest ends with {code} without any change, so it would kill every mutant\n"
+                )
+                return 1
         for mutant, state in zip(mutants, threads.map(lambda one: outcome(one, folders), mutants), strict=True):
             found[mutant] = state
             reason = f" ({mutant.survives})" if mutant.survives else ""

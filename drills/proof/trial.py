@@ -1,8 +1,9 @@
 """``make demo-judge``, or ``python -m drills.proof.trial [--seed N]``: the judge on trial, on rounds really played.
 
-Every trial is a whole comparison: four A/A pairs, then ten ABBA pairs, and ten more where a promise is undecided and
-the run has two looks. Its rounds are neighbours in the recording, so that the machine's drift and bursts are in them,
-and every round's requests are drawn anew from that round. The arms are the same system, unless a change is planted.
+Every trial is a whole comparison: four A/A pairs, then ten pairs in drawn order, and ten more where a promise is
+undecided and the run has two looks. Its rounds are neighbours in the recording, so that the machine's drift and bursts
+are in them, and every round's requests are drawn anew from that round. The arms are the same system, unless a change is
+planted. Then the same judge on simulated machines (`drills.proof.simulated`).
 """
 
 import argparse
@@ -15,11 +16,14 @@ from statistics import correlation, median, stdev
 
 from msgspec import Struct
 
-from drills.proof import recorded_rounds
+from drills.proof import recorded_rounds, simulated
+from drills.proof.simulated import Finding
 from easymo.load import Distribution, LoadResult
-from easymo.proof.verdict import judge, statistics
+from easymo.proof.session.match import Rules
+from easymo.proof.verdict import estimates, judge
 from easymo.proof.verdict.judge import Verdict
 from easymo.proof.verdict.measurement import AA_PHASES, Measurements, Phase, Resources, Round
+from easymo.proof.verdict.metrics import METRICS
 from easymo.proof.verdict.promises import Promise
 
 SEED, TRIALS = 20251129, 200
@@ -29,7 +33,7 @@ PERCENTILES = ("p50", "p95", "p99")
 GAINS = (-0.01, -0.05, -0.20, -0.48)
 FALSE_ALARMS_ALLOWED, FOUND_AT_LEAST = 0.05, 0.80
 SLOWER = 1.20
-#: Noise up to which ten pairs, five ABBA blocks, see 20 % in four of five trials and more.
+#: Noise up to which ten pairs see 20 % in four of five trials and more.
 QUIET = 0.14
 
 
@@ -119,10 +123,8 @@ class Trials:
         for pair in range(AA_PAIRS):
             for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
                 measured.rounds.append(a_round("none", phase, pair, next(rounds).draw(self._rng, 1.0)))
-        flip = self._rng.random() < 0.5  # which of the two is the treated one is our choice
         for pair in range(pairs):
-            order = ("none", "both") if (pair % 2 == 0) != flip else ("both", "none")
-            for arm in order:
+            for arm in self._rng.sample(("none", "both"), 2):
                 drawer = next(rounds)
                 if stalled and arm == "both":
                     drawer = self.stalled[pair % len(self.stalled)]
@@ -133,13 +135,14 @@ class Trials:
 
 def at_looks(measured: Measurements, looks: int) -> Outcome:
     """What a run with so many looks says: a second look only counts where the first left something undecided."""
-    confidence = 0.95 if looks == 1 else 0.975
+    rules = Rules(recorded_rounds.RATE_RPS, recorded_rounds.ROUND_S, [PAIRS, 2 * PAIRS][:looks])
+    confidence = rules.confidence(0)
     seen = Measurements([r for r in measured.rounds if r.phase != "compare" or r.pair < PAIRS])
     found = [judge_alone(p, seen, confidence) for p in gains()]
     if looks == 2 and any(v.verdict == "inconclusive" for v in found):
-        seen = measured
+        seen, confidence = measured, rules.confidence(1)
         found = [judge_alone(p, seen, confidence) for p in gains()]
-    changed = {percentile: excludes_no_change(seen, percentile, confidence) for percentile in PERCENTILES}
+    changed = {percentile: called_changed(seen, percentile, confidence) for percentile in PERCENTILES}
     return Outcome(changed, {v.id for v in found if v.verdict == "kept"})
 
 
@@ -149,21 +152,13 @@ def judge_alone(promise: Promise, measured: Measurements, confidence: float) -> 
     return verdict
 
 
-def excludes_no_change(measured: Measurements, percentile: str, confidence: float) -> bool:
-    """Whether the interval at which a run decides lies on one side of 0 (95 %, or 97.5 % at each of two looks)."""
-    before, after = ([r.latency_ms(percentile) for r in measured.of(arm, "compare")] for arm in ("none", "both"))
-    change = statistics.relative_change(before, after, confidence)
-    return change.lo > 0 or change.hi < 0
-
-
-class Finding(Struct, frozen=True):
-    """One line of the trial: what was asked, in how many of the trials it happened, and what is allowed."""
-
-    asked: str
-    happened: int
-    trials: int
-    allowed: str
-    holds: bool
+def called_changed(measured: Measurements, percentile: str, confidence: float) -> bool:
+    """Whether a reader is told of a change: a gain of 1 % is kept, or "no longer" broken."""
+    metric = f"latency_{percentile}"
+    gain = simulated.promise("gain", metric, at_most=GAINS[0])
+    loss = simulated.promise("loss", metric, at_most=0.0)
+    kept, broken = (judge_alone(asked, measured, confidence).verdict for asked in (gain, loss))
+    return kept == "kept" or broken == "broken"
 
 
 def false_alarms(trials: Trials, count: int, looks: int) -> list[Finding]:
@@ -201,8 +196,9 @@ def slower_found(trials: Trials) -> bool:
 
 def stall_found(trials: Trials) -> bool:
     """Whether one trial sees the stops in P99, upwards."""
-    change = judge.change_between(trials.measure(PAIRS, stalled=True), "none", "both", "latency_p99")
-    return change is not None and change.lo > 0
+    p99 = METRICS["latency_p99"]
+    change = estimates.change_between(trials.measure(PAIRS, stalled=True), "none", "both", p99)
+    return change is not None and change[1] > 0
 
 
 def saturated_generator(url: str) -> Finding:
@@ -254,10 +250,12 @@ def main() -> int:
     trials = Trials(recorded, given.seed)
     findings = [f for looks in (1, 2) for f in false_alarms(trials, given.trials, looks)]
     findings += planted(trials, given.trials)
+    findings += simulated.all_of(given.seed, given.trials)
     with recorded_rounds.shop() as (url, _):
         findings.append(saturated_generator(url))
     text = (
-        f"# The judge on trial\n\nSeed {given.seed}, {given.trials} trials from {len(trials.ordinary)} recorded rounds"
+        f"# The judge on trial\n\n{sum(f.holds for f in findings)} of {len(findings)} lines hold."
+        f" Seed {given.seed}, {given.trials} trials from {len(trials.ordinary)} recorded rounds"
         f" of one server and {len(trials.stalled)} of the same server with stops. The P50 of neighbouring rounds"
         f" differs by {noise(recorded):.0%} (standard deviation of the log ratio), their autocorrelation is"
         f" {autocorrelation(recorded):+.2f}.\n\n{table(findings)}\n\nAgain: `make demo-judge`. New rounds, on an idle"

@@ -1,5 +1,5 @@
 """`python -m easymo` is the `easymo` command."""
 
-from easymo.cli.main import main
+from easymo.cli import main
 
 main()

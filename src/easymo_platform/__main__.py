@@ -11,6 +11,7 @@ _COMMANDS = {
     "restart": ("easymo_platform.operations.local.control", "replace the services of a running `up`, one by one"),
     "rollback": ("easymo_platform.operations.rollback.command", "take the performance changes back, dry run first"),
     "flush-cache": ("easymo_platform.operations.flush", "drop what the platform has cached"),
+    "openapi": ("easymo_platform.operations.openapi", "the OpenAPI documents, without starting a service"),
     "token": ("easymo_platform.operations.token", "a service token, to try an endpoint with"),
     "whatsapp": ("easymo_platform.operations.whatsapp", "the message queue, dead letters, replay of a webhook"),
     "migrate": ("easymo_platform.operations.migrate", "apply supabase/migrations to a database"),

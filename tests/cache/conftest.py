@@ -7,6 +7,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class DebianRedis(Valkey):
     def _plan(self) -> Plan:
         plan = super()._plan()
         program = Path(shutil.which("redis-server") or "redis-server")
-        return Plan(str(program.parent), [], [str(program), *plan.command[1:]], plan.stop_signal)
+        return replace(plan, root=str(program.parent), parts=[], command=[str(program), *plan.command[1:]])
 
 
 class Cluster:

@@ -16,7 +16,7 @@ async def test_a_cached_function_runs_once_per_key_and_returns_its_type() -> Non
     calls: list[tuple[object, ...]] = []
     async with CacheService("memory://") as cache:
 
-        @cached(USER, cache)
+        @cached(USER, cache, ignore=("connection",))
         async def user(connection: object, user_id: int, detail: str = "short") -> User:
             calls.append((connection, user_id, detail))
             return User(user_id)

@@ -185,7 +185,41 @@ class TestSession:
             await write(cache, session, commit=True, fail=True)
         assert await cache.get(ROW(1)) is None
 
-    async def test_inside_an_open_transaction_it_is_refused(self, cache: CacheService, session: AsyncSession) -> None:
-        await session.execute(text("SELECT 1"))
-        with pytest.raises(AfterCommitError):
-            await write(cache, session)
+    async def test_after_a_select_the_block_commits(
+        self, cache: CacheService, session: AsyncSession, connection: asyncpg.Connection
+    ) -> None:
+        await fill(cache, 1)
+        assert await session.scalar(text("SELECT name FROM row")) == "old"
+        await write(cache, session)
+        assert await cache.get(ROW(1)) is None
+        assert await connection.fetchval("SELECT name FROM row") == "new"
+
+    async def test_inside_begin_the_deletions_wait_for_that_commit(
+        self, cache: CacheService, session: AsyncSession, connection: asyncpg.Connection
+    ) -> None:
+        await fill(cache, 1)
+        async with session.begin():
+            async with cache.after_commit(session) as later:
+                await session.execute(text(UPDATE))
+                later.delete(ROW(1))
+            assert await cache.get(ROW(1)) == "old"
+            assert await connection.fetchval("SELECT name FROM row") == "old"
+        assert await cache.get(ROW(1)) is None, "sent before the block of the transaction returned"
+        await fill(cache, 1)
+        async with session.begin():
+            await session.execute(text(UPDATE))
+        assert await cache.get(ROW(1)) == "old", "one transaction only"
+
+    async def test_inside_begin_a_rollback_deletes_nothing(self, cache: CacheService, session: AsyncSession) -> None:
+        async def fail() -> None:
+            async with session.begin(), cache.after_commit(session) as later:
+                await session.execute(text(UPDATE))
+                later.delete(ROW(1))
+                async with session.begin_nested():
+                    await session.execute(text(UPDATE))
+                raise LookupError
+
+        await fill(cache, 1)
+        with pytest.raises(LookupError):
+            await fail()
+        assert await cache.get(ROW(1)) == "old"

@@ -82,6 +82,9 @@ async def test_a_deletion_while_the_server_hangs_is_kept_and_sent_first(
     finally:
         os.kill(server.pid, signal.SIGCONT)
     await eventually(lambda: is_connected(cache), timeout_s=2)
+    assert await cache.get("k") is None, "also before the deletion has been sent"
+    assert await cache.get(TAGGED(1)) is None
+    await eventually(lambda: cache.local_stats().deletions_waiting == 0)
     assert await cache.get("k") is None
     assert await cache.get(TAGGED(1)) is None
     stats = cache.local_stats()

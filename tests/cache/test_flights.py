@@ -16,10 +16,14 @@ async def cache(server_url: str, open_cache: Open) -> CacheService:
     return await open_cache(server_url)
 
 
-@pytest.mark.parametrize("who", [0, 5], ids=["the first caller", "a waiter"])
-async def test_a_cancelled_caller_harms_nobody(cache: CacheService, loader: Loader, who: int) -> None:
+@pytest.mark.parametrize(("who", "loads"), [(0, 2), (5, 1)], ids=["the first caller", "a waiter"])
+@pytest.mark.parametrize("background_safe", [False, True])
+async def test_a_cancelled_caller_harms_nobody(
+    cache: CacheService, loader: Loader, who: int, loads: int, background_safe: bool
+) -> None:
+    """Its own load ends with it, and one of the others takes over; a load in the background goes on."""
     loader.hold()
-    calls = [asyncio.create_task(cache.get_or_set("k", loader)) for _ in range(10)]
+    calls = [asyncio.create_task(cache.get_or_set("k", loader, background_safe=background_safe)) for _ in range(10)]
     await loader.started.wait()
     calls[who].cancel()
     await asyncio.gather(calls[who], return_exceptions=True)
@@ -27,7 +31,7 @@ async def test_a_cancelled_caller_harms_nobody(cache: CacheService, loader: Load
     others = [call for call in calls if call is not calls[who]]
     assert await asyncio.gather(*others) == ["value"] * 9
     assert calls[who].cancelled()
-    assert loader.calls == 1
+    assert loader.calls == (1 if background_safe else loads)
 
 
 async def test_callers_cancelled_at_any_moment_leave_a_value_for_the_next(cache: CacheService) -> None:
@@ -39,12 +43,14 @@ async def test_callers_cancelled_at_any_moment_leave_a_value_for_the_next(cache:
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert await cache.get_or_set(f"k{steps}", loader) == steps
-        assert loader.calls == 1
+        assert await cache.get(f"k{steps}") == steps
 
 
-async def test_a_load_that_everybody_left_is_finished_and_stored(cache: CacheService, loader: Loader) -> None:
+async def test_a_load_in_the_background_that_everybody_left_is_finished_and_stored(
+    cache: CacheService, loader: Loader
+) -> None:
     loader.hold()
-    call = asyncio.create_task(cache.get_or_set("k", loader))
+    call = asyncio.create_task(cache.get_or_set("k", loader, background_safe=True))
     await loader.started.wait()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
@@ -59,7 +65,7 @@ async def test_a_load_that_everybody_left_is_finished_and_stored(cache: CacheSer
 async def test_an_error_that_nobody_waits_for_is_counted_and_silent(cache: CacheService, loader: Loader) -> None:
     loader.error = LookupError("gone")
     loader.hold()
-    call = asyncio.create_task(cache.get_or_set("k", loader))
+    call = asyncio.create_task(cache.get_or_set("k", loader, background_safe=True))
     await loader.started.wait()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
@@ -75,10 +81,22 @@ async def test_a_loader_that_cancels_itself_is_an_error_not_a_cancelled_caller(c
         await cache.get_or_set("k", load)
 
 
-async def test_a_hard_time_out_frees_the_caller_and_the_load_goes_on(cache: CacheService, loader: Loader) -> None:
+async def test_a_hard_time_out_ends_the_load_within_the_call(cache: CacheService, loader: Loader) -> None:
     loader.hold()
     with pytest.raises(LoaderTimeout, match=r"0\.02 s"):
         await cache.get_or_set(SLOW(1), loader)
+    loader.release()
+    assert loader.finished == 0
+    assert await cache.get_or_set(SLOW(1), loader) == "value"
+    assert loader.calls == 2
+
+
+async def test_a_hard_time_out_frees_the_caller_and_the_load_in_the_background_goes_on(
+    cache: CacheService, loader: Loader
+) -> None:
+    loader.hold()
+    with pytest.raises(LoaderTimeout, match=r"0\.02 s"):
+        await cache.get_or_set(SLOW(1), loader, background_safe=True)
     loader.release()
 
     async def stored() -> bool:
@@ -96,15 +114,22 @@ async def test_a_time_out_of_the_loader_itself_stays_what_it_is(cache: CacheServ
         await cache.get_or_set(SLOW(2), load)
 
 
-async def test_closing_ends_loads_and_tells_their_callers(server_url: str) -> None:
-    loader = Loader()
-    loader.hold()
+async def test_closing_ends_loads_in_the_background_and_tells_all_who_wait(server_url: str) -> None:
+    background, own = Loader(), Loader("own")
+    background.hold()
+    own.hold()
     async with CacheService(server_url, namespace="closing") as cache:
-        call = asyncio.create_task(cache.get_or_set("k", loader))
-        await loader.started.wait()
-    with pytest.raises(CacheNotOpen):
-        await call
-    assert loader.finished == 0
+        owner = asyncio.create_task(cache.get_or_set("own", own))
+        await own.started.wait()
+        waiter = asyncio.create_task(cache.get_or_set("own", own))
+        call = asyncio.create_task(cache.get_or_set("k", background, background_safe=True))
+        await background.started.wait()
+    for waiting in (call, waiter):
+        with pytest.raises(CacheNotOpen):
+            await waiting
+    assert background.finished == 0
+    own.release()
+    assert await owner == "own", "it loads within its own call, which goes on"
 
 
 async def test_a_long_load_keeps_its_lease(

@@ -28,7 +28,6 @@ arguments = st.one_of(
     st.dates(),
     st.datetimes(),
     st.decimals(allow_nan=False),
-    st.floats(allow_nan=False),
 )
 TWO = Strategy("two", key="two:{a}:{b}", tags=("tag:{b}",))
 ONE = Strategy("one", key="one:{a}:end")

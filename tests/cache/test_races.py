@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 
-from easymo.cache import CacheService, Strategy
+from easymo.cache import CacheService, Key, Strategy
 from tests.cache import worker
-from tests.cache.conftest import Open
+from tests.cache.conftest import Open, eventually
 
 TRIALS = 1_000
 TAGGED = Strategy("row", key="row:{id}", ttl=60, stale_for=60, tags=("row-tag:{id}",))
@@ -120,18 +120,25 @@ async def test_no_stale_value_is_served_after_an_invalidation_that_raced_a_load(
     assert stale == []
 
 
-async def test_no_stale_value_is_served_when_a_refresh_races_a_delete(server_url: str, open_cache: Open) -> None:
+@pytest.mark.parametrize("background_safe", [False, True], ids=["in the call", "in the background"])
+async def test_no_stale_value_is_served_when_a_refresh_races_a_delete(
+    server_url: str, open_cache: Open, background_safe: bool
+) -> None:
     cache, other = await open_cache(server_url), await open_cache(server_url)
     table = Table(seed=7)
-    early = Strategy("early", key="early:{id}", ttl=0.001, stale_for=60)
+    early = Strategy("early", key="early:{id}", ttl=0.001, stale_for=60, refresh="background")
     stale: list[int] = []
     refreshes: list[int] = []
 
     async def trial(row: int) -> None:
         await cache.get_or_set(early(row), lambda: table.read(row))
+        await eventually(lambda: _is_stale(cache, early(row)))
         table.being_read[row].clear()
         refreshing = [
-            asyncio.create_task(service.get_or_set(early(row), lambda: table.read(row))) for service in (cache, other)
+            asyncio.create_task(
+                service.get_or_set(early(row), lambda: table.read(row), background_safe=background_safe)
+            )
+            for service in (cache, other)
         ]
         if await _soon(table.being_read[row]):
             refreshes.append(row)
@@ -148,6 +155,10 @@ async def test_no_stale_value_is_served_when_a_refresh_races_a_delete(server_url
         await asyncio.gather(*[trial(row) for row in range(start, start + 25)])
     assert stale == []
     assert len(refreshes) > TRIALS / 10, "hardly a refresh was under way: this proved nothing"
+
+
+async def _is_stale(cache: CacheService, key: Key) -> bool:
+    return await cache.get(key) is None
 
 
 async def _soon(event: asyncio.Event) -> bool:

@@ -1,22 +1,17 @@
-"""Sentinel with a real failover, TLS, and the breaker of the store that speaks through redis-py."""
+"""Sentinel with a real failover, and the breaker of the store that speaks through redis-py."""
 
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import replace
 
-import pytest
 import redis.asyncio as redis
 
 from easymo.cache import CacheService, Strategy
 from easymo.embedded import Valkey
 from easymo.embedded.instance import Plan
-from tests.cache.conftest import Cluster, DebianRedis, Loader, Open, eventually, free_port
+from tests.cache.conftest import Cluster, Loader, Open, eventually
 from tests.conftest import missing_wheels_skip
 
 TAGGED = Strategy("row", key="row:{id}", ttl=60, tags=("rows",))
@@ -38,7 +33,7 @@ class Sentinel(Valkey):
         )
         write = ["/bin/sh", "-c", f"printf '{settings}' > {{directory}}/sentinel.conf"]
         command = [plan.command[0], "{directory}/sentinel.conf", "--sentinel"]
-        return Plan(plan.root, plan.parts, command, plan.stop_signal, prepare=[write])
+        return replace(plan, command=command, prepare=[write])
 
 
 async def test_a_real_sentinel_failover_is_survived(open_cache: Open) -> None:
@@ -72,51 +67,6 @@ async def test_a_real_sentinel_failover_is_survived(open_cache: Open) -> None:
             assert await cache.get(TAGGED(1)) is None
             await cache.set("after", 1)
             assert await cache.get("after") == 1
-
-
-class TlsRedis(DebianRedis):
-    """Debian's Redis 7 that speaks TLS only (the wheel of Valkey has none)."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        files = {"tls-cert-file": str(certificate), "tls-key-file": str(key), "tls-ca-cert-file": str(certificate)}
-        self.tls_port = free_port()
-        super().__init__(settings=files | {"tls-port": str(self.tls_port), "tls-auth-clients": "no"})
-
-
-@pytest.fixture
-def tls(redis7: Valkey) -> Iterator[str]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("TLS IS NOT TESTED HERE: openssl is not installed, so there is no certificate")
-    # Not below pytest's own directory, which the server's unprivileged user cannot enter.
-    with tempfile.TemporaryDirectory(prefix="easymo-tls-") as name:
-        folder = Path(name)
-        certificate, key = folder / "cert.pem", folder / "key.pem"
-        subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-        command = (openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject)
-        subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-        folder.chmod(0o755)
-        key.chmod(0o644)
-        with TlsRedis(certificate, key) as server:
-            yield f"rediss://localhost:{server.tls_port}?ssl_ca_certs={certificate}"
-
-
-async def test_tls_works_and_says_that_the_near_cache_is_off(tls: str, open_cache: Open) -> None:
-    cache = await open_cache(tls)
-    assert await cache.get_or_set(TAGGED(1), Loader("value")) == "value"
-    assert await cache.get(TAGGED(1)) == "value"
-    await cache.invalidate_tag("rows")
-    assert await cache.get(TAGGED(1)) is None
-    stats = await cache.stats()
-    assert (stats.connected, stats.near) == (True, False)
-    assert stats.near_reason.startswith("rediss://")
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_a_bypass(tls: str, open_cache: Open) -> None:
-    cache = await open_cache(tls.partition("?")[0])
-    assert await cache.get_or_set("k", Loader()) == "value"
-    assert not cache.local_stats().connected
-    assert "certificate" in cache.local_stats().last_error.lower()
 
 
 async def test_a_hung_cluster_node_opens_the_breaker_and_keeps_deletions(cluster: Cluster, open_cache: Open) -> None:

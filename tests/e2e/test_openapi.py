@@ -48,6 +48,7 @@ KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PUBLIC_KEY = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 ID = "00000000-0000-7000-8000-00000000000%d"
 USER, CALL, SESSION, MESSAGE, LETTER, OTHER_LETTER, JOB, ENDED, FILM = (ID % number for number in range(1, 10))
+HANDOFF, CLOSED_HANDOFF = (f"00000000-0000-7000-8000-0000000000{number}" for number in (10, 11))
 OUTPUT = f"outputs/{FILM}/film.mp4"
 ROWS = f"""
 insert into users (id, phone_number) values ('{USER}', '+250700000001');
@@ -61,6 +62,9 @@ insert into whatsapp_messages (id, direction, from_number, to_number, message_ty
 insert into webhook_dlq (id, payload, error, error_type, correlation_id)
   values ('{LETTER}', '{{}}', 'e', 't', '{MESSAGE}'), ('{OTHER_LETTER}', '{{}}', 'e', 't', null);
 insert into agent_leads (tenant_id, phone_number) values ('kigali', '+250700000001'), ('kigali', '+250700000003');
+insert into whatsapp_conversations (phone_number, last_inbound_at) values ('+250700000001', now());
+insert into handoffs (id, phone_number, reason) values
+  ('{HANDOFF}', '+250700000001', 'person'), ('{CLOSED_HANDOFF}', '+250700000002', 'person');
 insert into render_jobs (id, plan_id, plan) values ('{JOB}', 'p', '{{}}');
 insert into render_jobs (id, plan_id, plan, status, output_path, finished_at)
   values ('{FILM}', 'p', '{{}}', 'succeeded', '{OUTPUT}', now());
@@ -73,6 +77,7 @@ PARAMETERS: dict[str, Any] = {
     "message_id": MESSAGE,
     "job_id": JOB,
     "dead_letter_id": LETTER,
+    "handoff_id": HANDOFF,
     "user_id": USER,
     "number": "+250700000001",
     "hub.mode": "subscribe",
@@ -86,6 +91,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/webhooks/twilio/voice-status"): "CallSid=SIM1&CallStatus=ringing",
     # Of a lead that no other request lets opt out.
     ("POST", "/tools/create-call"): {"tenantId": "kigali", "phoneNumber": "+250700000003"},
+    ("POST", "/tools/collect-payment"): {
+        "tenantId": "kigali",
+        "phoneNumber": "+250700000003",
+        "amount": 100,
+        "reference": "r1",
+    },
 }
 
 
@@ -203,6 +214,8 @@ def _succeed(client: TestClient[Litestar], document: Any, method: str, path: str
         query.pop("user_id", None)
     if path.endswith("/discard"):
         path = path.replace("{dead_letter_id}", OTHER_LETTER)
+    if path.endswith("/close"):
+        path = path.replace("{handoff_id}", CLOSED_HANDOFF)
     if path.endswith("/output"):
         path = path.replace("{job_id}", FILM)
     if path == "/sessions/{session_id}/status":
@@ -213,6 +226,22 @@ def _succeed(client: TestClient[Litestar], document: Any, method: str, path: str
     example = next(iter(content.values()))["example"] if content else b""
     body = BODIES.get((method, path), example)
     seen[_send(client, method, path, query, body).status_code] += 1
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_document_is_true_to_the_bytes(name: str, environ: Callable[[str], dict[str, str]]) -> None:
+    """Cached routes have the schema of what is cached, and errors the one shape in which they are sent."""
+    document = SERVICES[name].create(environ(name)).openapi_schema.to_schema()
+    untyped = []
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            error = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            assert error == {"$ref": "#/components/schemas/ErrorBody"}, (method, path)
+            for code, answer in operation["responses"].items():
+                schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                if code.startswith("2") and schema.get("type") == "string":
+                    untyped.append((method, path))
+    assert untyped == []
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "video-orchestrator"])

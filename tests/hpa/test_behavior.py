@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easymo.hpa.behavior import Event, limit_rate, limit_without_behavior, stabilize
+from easymo.hpa.behavior import Event, limit_rate, limit_without_behavior, stabilize, stabilize_down
 from easymo.hpa.controller import Controller, Decision, tolerance_of
 from easymo.hpa.defaults import default_spec
 from easymo.hpa.spec import Behavior, behavior_from
@@ -178,3 +178,14 @@ def test_without_behavior_a_step_at_most_doubles(more: int, desired: int, minimu
     current = minimum + more
     found = limit_without_behavior(current, desired, minimum, current + room)
     assert minimum <= found.replicas <= max(2 * current, 4)
+
+
+def test_without_behavior_a_recommendation_exactly_as_old_as_the_window_still_counts() -> None:
+    assert stabilize_down([(0.0, 9)], 2, 300.0, 300.0) == 9
+    assert stabilize_down([(0.0, 9)], 2, 300.0, 300.1) == 2
+
+
+def test_a_percentage_of_growth_is_rounded_up_and_one_of_shrinking_down() -> None:
+    rules = behavior({"policies": [percent(50, 60)]}, {"policies": [percent(50, 60)]})
+    assert limit_rate(3, 9, (1, 9), (rules.up, rules.down), ([], []), 0).replicas == 5
+    assert limit_rate(3, 1, (1, 9), (rules.up, rules.down), ([], []), 0).replicas == 1

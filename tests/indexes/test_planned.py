@@ -23,6 +23,12 @@ def remarks(planned: Plan) -> dict[str, str]:
     return {index.index: index.remark for index in planned.indexes}
 
 
+@pytest.fixture(autouse=True)
+def counted_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if use had been counted for a week."""
+    monkeypatch.setattr("easymo.indexes.state.LEAST_DAYS", 0.0)
+
+
 async def test_steps_and_state_are_shown_and_nothing_is_changed(
     connection: asyncpg.Connection, writer: asyncpg.Connection, database_url: str, declare: Declare
 ) -> None:

@@ -37,6 +37,12 @@ def remarks(planned: Plan) -> dict[str, str]:
     return {index.index: index.remark for index in planned.indexes}
 
 
+@pytest.fixture(autouse=True)
+def counted_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if use had been counted for a week."""
+    monkeypatch.setattr("easymo.indexes.state.LEAST_DAYS", 0.0)
+
+
 async def test_unused_is_said_when_the_replicas_were_asked_and_only_of_what_none_of_them_uses(
     primary: str, declared: list[Declared]
 ) -> None:

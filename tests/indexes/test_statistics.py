@@ -41,7 +41,7 @@ insert into orders select i, case when i % 2 = 0 then 'new' else 'sent' end, i *
 from generate_series(1, 50000) i;
 """
 BY_TOTAL = HotQuery("by_total", "select id from orders where total = 4711", Path("w.sql"), 1, (), 500.0)
-SKIPPED = Candidate("orders", ("status", "total"))
+SKIPPED = Candidate("public.orders", ("status", "total"))
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,6 @@ async def test_advice_from_an_older_scratch_server_says_whose_statistics_it_used
     older: asyncpg.Connection, newer: asyncpg.Connection, older_url: str, newer_url: str
 ) -> None:
     advice = await advised(newer, newer_url, older_url)
-    assert [index.statement.split(" on ")[1] for index in advice.indexes] == ["orders (total)"]
+    assert [index.statement.split(" on ")[1] for index in advice.indexes] == ["public.orders (total)"]
     said = f"ANALYZE counted on the copy: PostgreSQL {version_of(older)} cannot be given"
     assert any(said in note for note in advice.notes)

@@ -37,8 +37,8 @@ import msgspec
 
 from easymo.load import Call, Request, Scenario, ScenarioRandom
 from easymo_platform.runtime.auth import LOAD_TEST, Tokens
+from easymo_platform.runtime.idempotency import id_of
 from easymo_platform.sample_data import keys
-from easymo_platform.voice_bridge.model import call_id_for
 from easymo_platform.whatsapp_webhook.signature import HEADER, sign
 
 SCALE = os.environ.get("EASYMO_SCALE", "note")
@@ -114,7 +114,7 @@ def dashboard(_: ScenarioRandom) -> Call:
 def outbound_call(rng: ScenarioRandom) -> Call:
     """The client chooses the key, and with it the call's id, so that a later request can name the call."""
     key = rng.token()
-    rng.memory.setdefault("placed", deque()).append((rng.due_s, call_id_for(key)))
+    rng.memory.setdefault("placed", deque()).append((rng.due_s, id_of("calls/outbound", LOAD_TEST, key)))
     body = {"to": keys.phone_number(zipf(rng, SIZES.users)), "topic": rng.choice(TOPICS)}
     return post("/calls/outbound", body, {"Idempotency-Key": key})
 

@@ -47,7 +47,7 @@ async def test_an_answer_ends_where_http_says_and_the_connection_is_used_again(
         result = await load(target)
     assert (result.statuses, result.errors) == (statuses, {})
     assert len(log.paths) == REQUESTS
-    assert log.connections == 8  # those opened beforehand
+    assert log.connections < REQUESTS  # one is opened beforehand, others as they are needed
 
 
 async def test_an_answer_in_pieces_is_complete_with_the_last_one() -> None:

@@ -146,14 +146,14 @@ async def test_two_workers_share_the_scenario(scenario: Path) -> None:
         environment = {**os.environ, "EASYMO_SCENARIO": str(scenario)}
         environment["EASYMO_URLS"] = f"web={target.url} api={target.url}"
         command = (str(LOCUST), "-f", str(LOCUSTFILE), "--headless")
-        roles = [("--master", "--expect-workers", "2", "-u", "20", "-r", "20", "-t", "8s", "--json")]
-        roles[0] += ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
-        roles += [("--worker", "--master-host", "127.0.0.1", "--master-port", port)] * 2
+        master: tuple[str, ...] = ("--master", "--expect-workers", "2", "-u", "20", "-r", "20", "-t", "8s", "--json")
+        master += ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+        worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
         processes = [
             await asyncio.create_subprocess_exec(
                 *command, *role, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
-            for role in roles
+            for role in (master, worker, worker)
         ]
         try:
             ends = await asyncio.wait_for(asyncio.gather(*(process.communicate() for process in processes)), 120)

@@ -8,8 +8,10 @@ import pytest
 
 from easymo.load import ScenarioRandom, Schedule, Stage, Target, build_schedule, load_scenario
 from easymo.load.schedule import REPEATED_READ
+from easymo_platform.runtime.auth import LOAD_TEST
+from easymo_platform.runtime.idempotency import id_of
 from easymo_platform.sample_data import keys
-from easymo_platform.voice_bridge.model import call_id_for, predecessors
+from easymo_platform.voice_bridge.model import predecessors
 from tests.load import services
 
 TARGETS = {
@@ -57,7 +59,9 @@ def test_keys_follow_zipfs_law(schedule: Schedule) -> None:
 def test_a_higher_read_exponent_repeats_more_reads_and_writes_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(exponent: float) -> Schedule:
         monkeypatch.setattr(services, "READ_EXPONENT", exponent)
-        return build_schedule(services.scenario, TARGETS, [Stage(500, 4)], seed=1, salt="a")
+        schedule = build_schedule(services.scenario, TARGETS, [Stage(500, 4)], seed=1, salt="a")
+        assert schedule.payloads, "asked for, so built while the exponent is this one"
+        return schedule
 
     even, skewed = build(0.0), build(2.0)
     repeated = [schedule.reads.count(REPEATED_READ) for schedule in (even, skewed)]
@@ -84,7 +88,7 @@ def test_a_status_changes_only_for_calls_that_were_placed_well_before(schedule: 
         if names[kind] == "outbound call":
             key = re.search(r"Idempotency-Key: (\w+)", text)
             assert key is not None
-            placed_ms[str(call_id_for(key[1]))] = due_ms
+            placed_ms[str(id_of("calls/outbound", LOAD_TEST, key[1]))] = due_ms
         elif names[kind] == "status change":
             call_id, status = re.search(r"/calls/(\S+)/status .*\"status\":\"(\w+)\"", text, re.DOTALL).groups()  # type: ignore[union-attr]
             if call_id in seeded:

@@ -140,7 +140,7 @@ async def test_an_answer_without_what_is_captured_is_wrong_and_the_visitor_leave
 async def test_a_login_in_the_setup_is_played_once_and_serves_everybody() -> None:
     shop = Shop()
     setup = [FORM, Request("login", 1, LOGIN.build, expect={302}, capture={"sid": cookie("sid")})]
-    mix = [
+    mix: list[Request | Visitor] = [
         Request("order", 1, lambda rng: Call("GET", f"/order?{rng.memory['sid']}")),
         Visitor("buyer", 1, [Request("visit", 1, lambda rng: Call("GET", f"/visit?{rng.memory['sid']}"))]),
     ]
@@ -163,7 +163,7 @@ ORDER_ALONE = Request("order alone", 1, lambda _: Call("GET", "/order"))
 
 async def test_visitors_and_single_requests_share_the_arrivals_by_their_weights() -> None:
     shop = Shop()
-    mix = [Request("page", 3, lambda _: Call("GET", "/login")), Visitor("buyer", 1, [FORM])]
+    mix: list[Request | Visitor] = [Request("page", 3, lambda _: Call("GET", "/login")), Visitor("buyer", 1, [FORM])]
     result = await play(Scenario(mix), shop, rate_rps=200)
     assert result.requests == 200
     assert result.per_request["form"].requests == pytest.approx(50, abs=25)

@@ -1,6 +1,9 @@
 """Rounds made up for the judge: it must not care where they come from."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from easymo.proof.verdict.file import VerdictFile
 from easymo.proof.verdict.measurement import Phase, Resources, Round
 from tests.proof.made import made_verdict
 
+SHOP = Path(__file__).parent / "other_system"
 MakeRound = Callable[..., Round]
 
 
@@ -62,3 +66,36 @@ def make_round() -> MakeRound:
 def a_verdict() -> VerdictFile:
     """A verdict file with one promise of each kind of verdict."""
     return made_verdict()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(folder: Path) -> str:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "state")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with the shop, small, in a folder `shop` of it; nothing is indexed or promised."""
+    shop = Path(shutil.copytree(SHOP, tmp_path / "repository" / "shop"))
+    (shop / "data.sql").write_text((shop / "data.sql").read_text().replace("150000", "2000"))
+    file = shop / "acceptance.toml"
+    text = file.read_text().split("[stress]")[0]
+    for old, new in (
+        ("pairs = 3", "pairs = 6"),
+        ("limit_rps = 400", "limit_rps = 200"),
+        ("round_s = 1.5", "round_s = 2"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    file.write_text(text)
+    (shop / ".gitignore").write_text("runs/\n.venv/\n")
+    git(shop.parent, "init", "--quiet", "--initial-branch=main", ".")
+    commit(shop)
+    return shop

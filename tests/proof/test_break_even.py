@@ -95,6 +95,11 @@ def shop(tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(SHOP, tmp_path / "shop"))
     for name, text in (("load.py", LOAD), ("data.py", DATA), ("acceptance.toml", ACCEPTANCE)):
         (folder / name).write_text(text)
+    known = '"SELECT price::text FROM items WHERE id = $1"'
+    server = (folder / "server.py").read_text()
+    assert known in server
+    every = known.replace("SELECT price::text FROM items WHERE id = $1", "select ($1::int % 9 + 1)::text")
+    (folder / "server.py").write_text(server.replace(known, every))
     (folder / "run").mkdir()
     return folder
 
@@ -149,7 +154,7 @@ def test_a_cell_is_judged_on_capacity_and_pairs_but_not_on_errors_under_stress(m
     rounds = [
         make_round(arm, pair=pair, latency_ms=ms) for pair in range(3) for arm, ms in (("none", 20.0), ("both", 5.0))
     ]
-    capacity = {"none": ArmCapacity(100, 150, []), "both": ArmCapacity(400, None, [])}
+    capacity = {"none": [ArmCapacity(100, 150, [])], "both": [ArmCapacity(400, None, [])]}
     promises = [
         promise("throughput", "capacity_rps", "level", at_least=300),
         promise("twice", "capacity_rps", "change", at_least=1.0),

@@ -41,21 +41,6 @@ def test_95_percent_intervals_cover_the_truth_at_least_95_times_in_100() -> None
     assert 0.95 <= covered / trials <= 0.99
 
 
-def test_noise_that_neighbours_share_widens_the_interval() -> None:
-    """Ten values that come in five equal couples are five measurements, not ten."""
-    couples = [value for value in (1.0, 1.4, 0.7, 1.2, 0.8) for _ in range(2)]
-    alone = statistics.interval_of_mean([1.0, 1.4, 0.7, 1.2, 0.8])
-    together = statistics.interval_of_mean(couples)
-    assert (together.lo, together.hi) == pytest.approx((alone.lo, alone.hi))
-    assert statistics.p_against(couples, 0.5) == pytest.approx(statistics.p_against([1.0, 1.4, 0.7, 1.2, 0.8], 0.5))
-
-
-def test_few_values_are_not_put_into_blocks() -> None:
-    """Two or three blocks would make any interval useless: a grid's four pairs stay four."""
-    estimate = statistics.interval_of_mean([1.0, 1.0, 2.0, 2.0])
-    assert estimate.hi - estimate.value == pytest.approx(3.182 * 0.5774 / 2, rel=1e-3)
-
-
 def test_the_smallest_sign_flip_p_is_two_in_two_to_the_n() -> None:
     assert statistics.sign_flip_p([-0.5] * 10) == 2 / 2**10
     assert statistics.sign_flip_p([1.0, -1.0, 1.0, -1.0]) == 1.0
@@ -84,9 +69,9 @@ def test_holm_never_makes_a_p_smaller_and_keeps_their_order(p_values: list[float
 
 @given(st.lists(st.floats(-2, 2), min_size=3, max_size=10).filter(lambda v: max(v) - min(v) > 1e-3), st.floats(-2, 2))
 def test_p_below_five_percent_is_the_same_as_an_interval_without_the_reference(values: list[float], ref: float) -> None:
-    interval = statistics.interval_of_mean(values)
+    interval = statistics.of_mean(values).interval()
     outside = not interval.lo <= ref <= interval.hi
-    p = statistics.p_against(values, ref)
+    p = statistics.of_mean(values).p(ref)
     assert outside == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)
 
 
@@ -105,7 +90,7 @@ def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_sid
     for _ in range(trials):
         before = [math.exp(rng.gauss(0, 0.1)) for _ in range(20)]
         after = [0.8 * math.exp(rng.gauss(0, 0.4)) for _ in range(6)]
-        estimate = statistics.unpaired_change(before, after)
+        estimate = statistics.of_unpaired(before, after).change()
         covered += estimate.lo <= -0.2 <= estimate.hi
     assert 0.93 <= covered / trials <= 0.97
 
@@ -113,7 +98,7 @@ def test_unpaired_intervals_cover_the_truth_about_95_times_in_100_though_one_sid
 def test_pairs_tell_more_than_unpaired_rounds_when_the_machine_drifts() -> None:
     drift = [1.0, 1.4, 1.9, 2.5, 3.1]
     before, after = [10 * d for d in drift], [8 * d * (1 + 0.01 * n) for n, d in enumerate(drift)]
-    paired, unpaired = statistics.relative_change(before, after), statistics.unpaired_change(before, after)
+    paired, unpaired = statistics.relative_change(before, after), statistics.of_unpaired(before, after).change()
     assert paired.value == pytest.approx(unpaired.value)
     assert paired.hi < 0 < unpaired.hi
 
@@ -123,9 +108,35 @@ def test_an_unpaired_p_below_five_percent_is_the_same_as_an_interval_without_no_
     before: list[float], after: list[float]
 ) -> None:
     assume(max(before) / min(before) > 1.01)
-    interval = statistics.unpaired_change(before, after)
-    p = statistics.unpaired_p(before, after, 0.0)
+    interval = statistics.of_unpaired(before, after).change()
+    p = statistics.of_unpaired(before, after).p(0.0)
     assert (not interval.lo <= 0 <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-6)
+
+
+def test_exact_bounds_of_a_share_agree_with_the_printed_table() -> None:
+    """Clopper and Pearson's bounds for 5 of 10 and for 0 of 1,560."""
+    five = statistics.binomial_bounds(5, 10)
+    assert (five.lo, five.hi) == pytest.approx((0.1871, 0.8129), abs=1e-4)
+    none = statistics.binomial_bounds(0, 1560)
+    assert (none.lo, none.hi) == pytest.approx((0.0, 0.002362), abs=1e-6)
+    assert statistics.binomial_bounds(7, 7).hi == 1.0
+
+
+def test_errors_that_come_in_bursts_are_dispersed_and_those_that_do_not_are_not() -> None:
+    assert statistics.dispersion([0, 0, 30, 0], [100] * 4) > 20
+    assert statistics.dispersion([5, 4, 6, 5], [100] * 4) == 1.0
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = [1.0, 2.0, 4.0, 3.0]
+    without = [math.fsum(values[:n] + values[n + 1 :]) / 3 for n in range(4)]
+    assert statistics.of_jackknife(2.5, without).error == pytest.approx(statistics.of_mean(values).error)
+
+
+def test_a_weighted_holm_gives_the_heavy_test_its_share_first() -> None:
+    alone = statistics.holm([0.02, 0.5, 0.5], weights=[2, 1, 1])
+    assert alone[0] == pytest.approx(0.04)
+    assert statistics.holm([0.02, 0.5, 0.5])[0] == pytest.approx(0.06)
 
 
 @given(
@@ -138,6 +149,6 @@ def test_an_unpaired_p_against_any_change_agrees_with_the_interval(
 ) -> None:
     assume(max(before) / min(before) > 1.01)
     assume(abs(change) > 0.05)
-    interval = statistics.unpaired_change(before, after)
-    p = statistics.unpaired_p(before, after, change)
+    found = statistics.of_unpaired(before, after)
+    interval, p = found.change(), found.p(math.log1p(change))
     assert (not interval.lo <= change <= interval.hi) == (p < 0.05) or p == pytest.approx(0.05, abs=1e-4)

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from easymo.cli.main import app
 from easymo.load import Target
-from easymo.proof.session.deployments import compare_deployments
-from easymo.proof.session.terms import Terms, terms_of_acceptance, terms_of_scenario
+from easymo.proof.errors import RunVoid
+from easymo.proof.session import rounds
+from easymo.proof.session.deployments import Terms, compare_deployments, terms_of_acceptance, terms_of_scenario
 from easymo.proof.verdict.promises import Promise
 from tests.load.http_server import OK, Answer, Log, always_ok, replying, serving
 
@@ -80,14 +81,14 @@ async def test_a_slower_deployment_breaks_what_nobody_had_to_promise(scenario: s
     assert promises["latency_p50"]["interval"][0] > 0.2, "it is slower by more than 20 % for certain"
     assert promises["latency_p50:page"]["verdict"] == "broken"
     assert promises["latency_p99"]["verdict"] == "inconclusive"
-    assert "P99 needs 1,000 in each" in promises["latency_p99"]["reason"]
-    assert promises["error_ratio"]["verdict"] == "kept"
+    assert "a P99 needs 1,000: at least" in promises["latency_p99"]["reason"]
+    assert promises["same-answers"]["verdict"] == "kept"
     assert result["compared"] == "deployments"
     assert list(result["arms"]) == ["before", "after"]
 
     rounds = [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
     order = dict.fromkeys((r["pair"], r["arm"]) for r in rounds if r["phase"] == "compare")
-    assert [arm for _, arm in order] == ["before", "after", "after", "before", "before", "after"], "ABBA"
+    assert sorted(order) == [(pair, arm) for pair in range(3) for arm in ("after", "before")], "both in every pair"
     salts = [r["load"]["salt"] for r in rounds]
     assert len(set(salts)) == len(salts), "no round's tokens meet another's"
     logs = [log.paths for _, log in servers]
@@ -109,7 +110,7 @@ async def test_a_deployment_that_answers_with_errors_is_not_compared(scenario: s
         )
     assert code == 3
     assert "The deployment after answered" in complaint
-    assert "status_unexpected" in complaint
+    assert "404 on page: 100%" in complaint
 
 
 async def test_a_deployment_that_is_not_there_is_named(scenario: str) -> None:
@@ -152,9 +153,10 @@ def test_of_an_acceptance_file_only_what_can_be_seen_from_outside_is_judged() ->
 
 def test_a_full_comparison_has_two_looks_and_each_is_stricter() -> None:
     terms = terms_of_scenario(Path("mix.py"))
-    assert terms.at("default", None, None).looks == 1
+    assert terms.at("default", None, None).rules.looks == [10]
     full = terms.at("full", 80.0, 6.0)
-    assert (full.looks, full.confidence, full.rate_rps, full.round_s) == (2, 0.975, 80.0, 6.0)
+    assert (full.rate_rps, full.round_s, full.rules.looks[-1]) == (80.0, 6.0, 20)
+    assert full.rules.confidence(0) > full.rules.confidence(len(full.rules.looks) - 1) > 0.95
 
 
 @pytest.mark.slow
@@ -175,6 +177,7 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
         round_s=0.3,
         warm_up_s=0.1,
         pairs=3,
+        most_pairs=3,
         aa_pairs=1,
         stress=[30],
         stress_s=0.5,
@@ -186,7 +189,8 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
         result, folder = await asyncio.to_thread(
             compare_deployments, urls[0], urls[1], terms, tmp_path / "run", mode="default"
         )
-    [verdict] = result.promises
+    verdict, answers, more_errors = result.promises
+    assert (answers.id, more_errors.verdict) == ("same-answers", "broken")
     assert (verdict.verdict, verdict.before) == ("broken", 0.0)
     assert verdict.after == pytest.approx(1 / 3, abs=0.2)
     assert list(result.arms["after"].error_ratio) == ["30"]
@@ -194,3 +198,40 @@ async def test_promised_rates_are_offered_and_the_deployment_before_meets_itself
     assert any("throughput" in note for note in result.notes), "what cannot be seen from outside is named"
     phases = [json.loads(line)["phase"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
     assert list(dict.fromkeys(phases)) == ["warm", "aa-1", "aa-2", "compare", "stress"]
+
+
+async def test_a_duet_loads_both_at_the_same_time_and_judges_them_in_pairs(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "SATURATED", 2.0)  # the machine of a test is busy with other tests
+    terms = terms_of_scenario(tmp_path / scenario).at("quick", 40, 0.7, duet=True)
+    async with AsyncExitStack() as stack:
+        [(old, first), (new, second)] = await deployed(stack, answering_after(0.01), answering_after(0.15))
+        urls = [[f"web={target.url}", f"api={target.url}"] for target in (old, new)]
+        result, folder = await asyncio.to_thread(
+            compare_deployments, urls[0], urls[1], terms, tmp_path / "run", mode="quick"
+        )
+    played = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    compared = [r for r in played if r["phase"] == "compare"]
+    assert [r["arm"] for r in compared] == ["before", "after"] * 3
+    assert all(set(r["load"]["per_request"]) <= {"page", "price"} for r in compared)
+    requests = [r["load"]["requests"] for r in compared]
+    assert max(abs(a - b) for a, b in zip(requests[::2], requests[1::2], strict=True)) <= 2, "half to each"
+    assert first.paths
+    assert second.paths
+    p50 = next(v for v in result.promises if v.id == "latency_p50")
+    assert p50.change is not None
+    assert p50.change > 1
+    assert any(note.startswith("A duet") for note in result.notes)
+
+
+async def test_a_duet_on_a_busy_machine_is_refused(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "SATURATED", -1.0)
+    terms = terms_of_scenario(tmp_path / scenario).at("quick", 40, 0.5, duet=True)
+    async with AsyncExitStack() as stack:
+        [(good, _)] = await deployed(stack, always_ok)
+        urls = [f"web={good.url}", f"api={good.url}"]
+        with pytest.raises(RunVoid, match="leave --duet out"):
+            await asyncio.to_thread(compare_deployments, urls, urls, terms, tmp_path / "run", mode="quick")

@@ -2,10 +2,11 @@
 
 import random
 import statistics
+from collections.abc import Callable
 
 import pytest
 
-from drills.proof import recorded_rounds, trial
+from drills.proof import recorded_rounds, simulated, trial
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +47,45 @@ def test_a_drawn_round_has_the_percentiles_of_its_round_on_average(recorded: lis
     rng = random.Random(1)
     drawn = statistics.median(drawer.draw(rng, 1.0).p50 for _ in range(400))
     assert drawn == pytest.approx(statistics.median(latencies) / 1000, rel=0.05)
+
+
+def lines(part: Callable[[random.Random, int], list[simulated.Finding]], trials: int) -> list[simulated.Finding]:
+    """What does not hold of one part of the simulated trial."""
+    print(f"seed {trial.SEED}, {trials} trials")
+    return [line for line in part(random.Random(f"{trial.SEED}/{part.__name__}"), trials) if not line.holds]
+
+
+def test_no_kind_of_noise_makes_a_change_of_none() -> None:
+    assert lines(simulated.noises, 60) == []
+
+
+def test_a_side_that_still_warms_is_not_called_slower_than_the_other() -> None:
+    assert lines(simulated.warming, 200) == []
+
+
+def test_a_hiccup_in_a_search_is_no_capacity() -> None:
+    assert lines(simulated.searches, 400) == []
+
+
+def test_errors_near_their_limit_are_undecided_and_far_from_it_decided() -> None:
+    assert lines(simulated.errors, 100) == []
+
+
+def test_twenty_more_promises_do_not_blind_the_judge() -> None:
+    assert lines(simulated.families, 100) == []
+
+
+def test_every_cheat_is_caught_and_named() -> None:
+    found = simulated.cheats(random.Random(trial.SEED))
+    assert [line for line in found if not line.holds] == []
+    assert len(found) == len(simulated.CHEATS) + 2
+
+
+@pytest.mark.slow
+def test_the_gate_is_green_on_no_change_and_red_on_ten_percent() -> None:
+    assert lines(simulated.gate, 20) == []
+
+
+@pytest.mark.slow
+def test_tails_are_read_from_all_rounds_together() -> None:
+    assert lines(simulated.tails, 60) == []

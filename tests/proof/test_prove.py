@@ -140,7 +140,13 @@ def test_a_strange_system_gets_its_verdicts_and_nothing_is_left(
     code, output, errors = judge.finish()
     verdict = json.loads(output)
     decisions = {p["id"]: p["verdict"] for p in verdict["promises"]}
-    assert decisions == {"orders-faster": "kept", "impossible": "broken", "no-errors": "kept"}, errors
+    assert decisions == {
+        "orders-faster": "kept",
+        "impossible": "broken",
+        "no-errors": "inconclusive",  # 75 requests without an error are no proof of less than 1 %
+        "same-answers": "kept",
+        "no-more-errors": "inconclusive",
+    }, errors
     assert code == 1, "--gate: a broken promise"
     judge.nothing_is_left(left_behind)
     check_the_verdict_file(verdict)
@@ -183,8 +189,7 @@ def check_the_rounds(file: Path) -> None:
         assert len(seeds) == 1, "both arms of a pair play the same schedule"
         assert len(set(salts)) == len(salts), "but no round's tokens meet another's"
         assert len(set(counts)) == 1, "and the same number of each request"
-    order = [r["arm"] for r in compared]
-    assert order[:4] == ["none", "both", "both", "none"], "ABBA"
+    assert sorted(r["arm"] for r in compared) == ["both"] * 3 + ["none"] * 3
 
 
 @pytest.mark.slow
@@ -228,13 +233,13 @@ def emptied(client: redis.Redis) -> int:
 def check_the_full_run(verdict: dict[str, Any], run: Path, errors: str) -> None:
     steps = re.match(r"(\d+) steps, about ", errors)
     assert steps is not None, errors
-    assert int(steps[1]) == errors.count(" left)") + 1, "all but the second look, which nothing called for"
+    assert int(steps[1]) >= errors.count(" left)") + 1, "all but the later looks, which nothing called for"
     assert verdict["arms"].keys() == verdict["write_cost"].keys() == {"none", "index", "memory", "both"}
     rounds = [json.loads(line) for line in (run / "rounds.jsonl").read_text().splitlines()]
     order = [r["arm"] for r in rounds if r["phase"] == "compare" and r["pair"] < 2]
-    assert order == ["none", "index", "memory", "both", "index", "memory", "both", "none"], "rotated blocks"
+    assert sorted(order[:4]) == sorted(order[4:]) == ["both", "index", "memory", "none"], "all in each pair"
     cold = [r["arm"] for r in rounds if r["phase"] == "cold"]
-    assert cold == ["none", "both", "both", "none"]
+    assert sorted(cold) == ["both", "both", "none", "none"]
     assert verdict["cold"]["latency_ms"].keys() == {"none", "both"}
     log = {arm: cost["wal_bytes_per_write"] for arm, cost in verdict["write_cost"].items()}
     assert log["index"] > log["none"], "an index is written with every order"
@@ -278,7 +283,7 @@ async def test_a_run_stopped_in_the_middle_leaves_no_scratch_database_on_the_use
     stopped = Judge(small_shop, DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(stopped)
     stopped.wait_for("capacity before")
-    assert await user.fetchval(ours) == 4
+    assert await user.fetchval(ours) == 5
     stopped.process.send_signal(signal.SIGINT)
     code, _, errors = stopped.finish()
     assert code == 130, errors
@@ -289,11 +294,11 @@ async def test_a_run_stopped_in_the_middle_leaves_no_scratch_database_on_the_use
     killed.wait_for("capacity before")
     killed.process.kill()
     killed.finish()
-    assert await user.fetchval(ours) == 4, "a killed judge cannot clean up"
+    assert await user.fetchval(ours) == 5, "a killed judge cannot clean up"
     following = Judge(small_shop, "--out", str(small_shop / "run3"), DATABASE_URL=database_url, REDIS_URL=valkey.url)
     judges.append(following)
     following.wait_for("capacity before")
-    assert await user.fetchval(ours) == 4, "the next run has removed what the killed one left"
+    assert await user.fetchval(ours) == 5, "the next run has removed what the killed one left"
     following.process.send_signal(signal.SIGTERM)
     assert following.finish()[0] == 143
     assert await user.fetchval(ours) == 0
@@ -362,8 +367,9 @@ def test_a_system_that_cannot_be_measured_is_refused_in_a_sentence(
     judge.nothing_is_left(left_behind)
 
 
-def test_a_folder_that_exists_is_never_overwritten(shop: Path, judges: list[Judge]) -> None:
+def test_a_folder_with_something_else_in_it_is_never_overwritten(shop: Path, judges: list[Judge]) -> None:
     (shop / "run").mkdir()
+    (shop / "run" / "verdict.json").write_text("of an earlier run")
     judge = Judge(shop)
     judges.append(judge)
     code, _, errors = judge.finish()

@@ -7,9 +7,9 @@ from msgspec import structs
 
 from easymo.load import Tally
 from easymo.load.distribution import distribution
-from easymo.proof.session import search
-from easymo.proof.system.acceptance import Capacity
+from easymo.proof.verdict import search
 from easymo.proof.verdict.measurement import CapacityStep
+from easymo.proof.verdict.search import Capacity
 from tests.proof.conftest import MakeRound
 
 RESOLUTION = 1.2
@@ -72,3 +72,15 @@ def test_a_step_fails_when_a_queue_builds_up_and_not_by_chance(
 def test_a_step_whose_generator_was_late_does_not_count_as_held(make_round: MakeRound) -> None:
     step = search.judge_step(make_round("none", "capacity", void="the generator was late"), Capacity())
     assert (step.held, step.why) == (False, "the generator was late")
+
+
+@given(st.floats(10, 4000), st.integers(0, 12))
+def test_one_hiccup_in_any_step_costs_a_step_and_no_capacity(true_capacity: float, hiccup: int) -> None:
+    steps: list[CapacityStep] = []
+    while (rate := search.next_rate(steps, 40, 5000, RESOLUTION)) is not None:
+        held = rate <= true_capacity and len(steps) != hiccup
+        steps.append(CapacityStep(rate, held, "", 1.0, 0.0))
+        assert len(steps) < 50
+    found = search.bounds(steps)
+    assert found.held_rps <= true_capacity
+    assert found.failed_rps is None or found.failed_rps > true_capacity

@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 PACKAGES = ("easymo.cache", "easymo.indexes", "easymo.hpa", "easymo.load", "easymo.proof", "easymo.embedded")
@@ -35,7 +36,7 @@ def section(package: ModuleType) -> str:
     return "\n".join(lines)
 
 
-def described(name: str, value: object) -> list[str]:
+def described(name: str, value: Any) -> list[str]:
     """The signature where there is one, the first paragraph, and of a class its public methods."""
     if inspect.ismodule(value):
         return [first_paragraph(value)]

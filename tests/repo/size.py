@@ -8,15 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CEILINGS = {
-    "easymo/cache": 2800,
-    "easymo/indexes": 4100,
+    "easymo/cache": 4100,
+    "easymo/indexes": 5800,
     "easymo/hpa": 2900,
-    "easymo/load": 1700,
-    "easymo/proof": 4300,
-    "easymo/embedded": 700,
-    "easymo/cli": 1100,
+    "easymo/load": 2600,
+    "easymo/proof": 6200,
+    "easymo/embedded": 750,
+    "easymo/cli": 1750,
     "easymo/trace + easymo/chart": 600,
-    "easymo_platform": 8300,
+    "easymo_platform": 8850,
 }
 """Growth beyond these is a decision: raise the number in the change that needs it, and say why in its message."""
 

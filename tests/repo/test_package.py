@@ -67,7 +67,7 @@ def test_no_link_of_the_description_is_dead_on_an_index_page(wheel: Path) -> Non
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = BytesParser(policy=default).parsebytes(archive.read(name))
-    links = re.findall(r"\]\(([^)\s]+)", metadata.get_payload())
+    links = re.findall(r"\]\(([^)\s]+)", str(metadata.get_payload()))
     assert links
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
     assert {line.split(",")[0] for line in metadata.get_all("Project-URL", [])} == set(PROJECT["urls"])

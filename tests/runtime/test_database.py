@@ -49,6 +49,8 @@ async def test_statement_is_counted_and_timed_by_its_name(postgres: Postgres) ->
 
 async def test_nobody_is_served_twice_before_who_waits_is_served_once(postgres: Postgres) -> None:
     async with opened(postgres.url, size=2) as (database, _):
+        async with database.session(), database.session():
+            pass  # both connections are open
         served: list[int] = []
         most: list[int] = []
 

@@ -55,6 +55,15 @@ async def test_each_caller_has_its_own_limit_and_a_load_test_its_own_kind(small_
     assert statuses == {"one": [200, 429, 429], "two": [200, 429, 429], LOAD_TEST: [200, 200, 200]}
 
 
+async def test_our_own_workers_are_not_limited(small_service: SmallService) -> None:
+    """Their number at work bounds what they ask; a limit would only turn a backlog into refusals."""
+    async with small_service(RATE_LIMIT_SERVICE="1", RATE_LIMIT_EXEMPT="whatsapp-webhook, other") as (client, app):
+        tokens = app.state.runtime.tokens
+        headers = {"authorization": f"Bearer {tokens.sign('orders', [], subject='other')}"}
+        statuses = [(await client.get("/orders/1", headers=headers)).status_code for _ in range(5)]
+    assert statuses == [200] * 5
+
+
 async def test_who_guesses_tokens_is_refused_by_address_and_probes_are_not(small_service: SmallService) -> None:
     async with small_service(RATE_LIMIT_STRANGER="2") as (client, _):
         wrong = {"authorization": "Bearer guess"}

@@ -31,9 +31,13 @@ def test_wrong_arguments_are_refused_before_they_reach_the_server(tmp_path: Path
         read_statements(file)["calls"].bind(arguments)
 
 
+FROZEN = {"user_by_phone"}
+"""A hot query of the note whose look-up is a sub-select of `insert_call` now."""
+
+
 @pytest.mark.parametrize("service", ["voice_bridge", "whatsapp_webhook", "agent_core"])
 def test_a_service_uses_every_statement_of_its_file_and_no_other(service: str) -> None:
     written = set(read_statements(PLATFORM / service / "queries.sql"))
     code = "\n".join(path.read_text() for path in (PLATFORM / service).glob("*.py"))
-    used = set(re.findall(r'fetch(?:_row)?\(\s*"(\w+)"', code))
-    assert used == written
+    used = set(re.findall(r'(?:fetch(?:_row)?|_write)\(\s*"(\w+)"', code))
+    assert used == written - FROZEN

@@ -1,4 +1,4 @@
-"""The performance note's table of strategies."""
+"""The performance note's table of strategies, and where we differ."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from easymo_platform.voice_bridge.strategies import VoiceStrategies
 from easymo_platform.whatsapp_webhook.strategies import WhatsAppStrategies
 
 TABLE = {
-    "voice_call": timedelta(minutes=1),
+    "voice_call": timedelta(hours=1),  # a minute in the note; every writer drops it
     "whatsapp_message": timedelta(hours=24),
     "analytics": timedelta(minutes=5),
     "agent_session": timedelta(minutes=30),

@@ -16,7 +16,7 @@ from easymo_platform.operations.migrate import migrate
 from easymo_platform.runtime.errors import DatabaseError
 from easymo_platform.voice_bridge.app import create
 from tests import asgi
-from tests.cache.test_redispy import TlsRedis
+from tests.cache.test_tls import TlsRedis
 from tests.indexes.servers import postgres_15_over_tls, program
 
 

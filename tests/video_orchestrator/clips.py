@@ -14,7 +14,7 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 def make_clips(folder: Path) -> Path:
     """blue.mp4 and .ts (3 s, 25/s), green.mkv (2 s, portrait, 30/s), test.mp4 (4 s), tone.wav (1 s), logo.png (red).
 
-    And text.mp4, which is no video.
+    still.jpg (green), wide_pixels.mp4 (1 s, 90 x 180 pixels shown as 320 x 180), and text.mp4, which is no video.
     """
     _ffmpeg("-f", "lavfi", "-i", "color=blue:s=640x360:r=25:d=3", "-f", "lavfi", "-i", "sine=d=3", folder / "blue.mp4")
     _ffmpeg("-i", folder / "blue.mp4", "-c", "copy", folder / "blue.ts")
@@ -22,6 +22,8 @@ def make_clips(folder: Path) -> Path:
     _ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=4", folder / "test.mp4")
     _ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:d=1", folder / "tone.wav")
     _ffmpeg("-f", "lavfi", "-i", "color=red:s=100x40", "-frames:v", "1", folder / "logo.png")
+    _ffmpeg("-f", "lavfi", "-i", "color=lime:s=320x180", "-frames:v", "1", folder / "still.jpg")
+    _ffmpeg("-f", "lavfi", "-i", "color=lime:s=90x180:r=30:d=1", "-vf", "setsar=32/9", folder / "wide_pixels.mp4")
     (folder / "text.mp4").write_text("This is no video.\n")
     return folder
 

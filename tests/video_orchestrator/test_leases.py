@@ -70,5 +70,5 @@ async def test_a_worker_that_falls_silent_in_the_last_attempt_fails_the_job(data
     one_more = await job(database, "running", attempts=2, **silent)
     statement = STATEMENTS["requeue_expired_jobs"]
     await database.fetch(statement.text, *statement.bind({"max_attempts": 3}))
-    status = dict(await database.fetch("select id, status from render_jobs"))
+    status = {row["id"]: row["status"] for row in await database.fetch("select * from render_jobs")}
     assert status == {last: "failed", one_more: "queued"}

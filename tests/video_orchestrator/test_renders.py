@@ -118,3 +118,33 @@ async def test_index_of_the_film_comes_first_so_that_it_plays_while_it_loads(
     (film,) = (root / "outputs").rglob("*.mp4")
     content = film.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
+
+
+async def test_an_overlay_that_outlasts_its_scene_ends_with_it(environ: dict[str, str], root: Path) -> None:
+    overlays = [{"id": "clip", "type": "logo", "src": "test.mp4"}]
+    film = await film_of(environ, root, plan(scene(0, shot("blue.mp4", 1.0), overlays=overlays), scene(1)))
+    assert len(film.frames) == 60
+    assert abs(film.duration_s - 2.0) <= FRAME_S
+
+
+async def test_a_jpeg_is_a_shot_for_as_long_as_it_was_asked_for_and_an_overlay(
+    environ: dict[str, str], root: Path
+) -> None:
+    overlays = [{"id": "green", "type": "logo", "src": "still.jpg"}]
+    film = await film_of(environ, root, plan(scene(0, shot("still.jpg", 1.5)), scene(1, overlays=overlays)))
+    assert film.colour(0.1, 160, 90) == film.colour(1.4, 160, 90) == "green"
+    assert film.colour(1.6, 290, 14) == "green"
+
+
+async def test_pixels_that_are_not_square_keep_the_shape_of_the_picture(environ: dict[str, str], root: Path) -> None:
+    film = await film_of(environ, root, plan(scene(0, shot("wide_pixels.mp4", 0.8))))
+    assert {film.colour(0.4, x, 90) for x in (3, 160, 316)} == {"green"}
+
+
+@pytest.mark.parametrize("name", ["a" * 252 + ".mp4", "é" * 130 + ".mp4", "b" * 300 + "/c.mp4"])
+async def test_a_name_that_no_file_system_takes_is_refused_before_the_job_is_taken(
+    environ: dict[str, str], root: Path, name: str
+) -> None:
+    async with video_orchestrator(environ) as client:
+        response = await client.post("/render", json={"plan": plan(scene(0), outputPath=name)})
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_payload")

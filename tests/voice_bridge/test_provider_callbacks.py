@@ -1,12 +1,14 @@
 """POST /webhooks/twilio/voice-status: at least once, in any order."""
 
 import asyncio
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
 
+from easymo_platform.voice_bridge.twilio import signature
 from tests.conftest import Database
-from tests.voice_bridge.client import callback, insert_call, status_of, voice_bridge
+from tests.voice_bridge.client import callback, insert_call, place, status_of, voice_bridge
 
 
 @pytest.mark.parametrize(
@@ -84,12 +86,6 @@ async def test_call_that_we_did_not_place_is_not_found(environ: dict[str, str], 
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"CallStatus=ringing",
-        b"CallSid=SIM1",
-        b"CallSid=SIM1&CallStatus=ringing&SequenceNumber=x",
-        b"CallSid=SIM1&CallStatus=ringing&SequenceNumber=-1",
-        b"CallSid=SIM1&CallStatus=ringing&SequenceNumber=99999999999",
         b"CallSid=%FF&CallStatus=ringing",
         b"CallSid=%00&CallStatus=ringing",
         b"\xff\xfe",
@@ -102,3 +98,48 @@ async def test_malformed_callback_is_an_invalid_payload(
     async with voice_bridge(environ) as client:
         response = await client.post("/webhooks/twilio/voice-status", content=body)
     assert (response.status_code, response.json()["error"]) == (400, "invalid_payload")
+
+
+@pytest.mark.parametrize("body", [b"", b"CallStatus=ringing", b"CallSid=SIM1", b"CallSid=SIM1&AnsweredBy=human"])
+async def test_callback_without_a_status_is_taken_and_changes_nothing(
+    environ: dict[str, str], database: Database, body: bytes
+) -> None:
+    async with voice_bridge(environ) as client:
+        response = await client.post("/webhooks/twilio/voice-status", content=body)
+    assert (response.status_code, response.json()["outcome"]) == (200, "ignored")
+
+
+@pytest.mark.parametrize("extra", ["&SequenceNumber=&CallDuration=", "&SequenceNumber=x", "&CallDuration=99999999999"])
+async def test_field_that_nobody_needs_never_costs_the_status(
+    environ: dict[str, str], database: Database, extra: str
+) -> None:
+    async with voice_bridge(environ) as client:
+        call_id = UUID((await place(client)).json()["callId"])
+        body = f"CallSid=SIM{call_id.hex}&CallStatus=ringing{extra}"
+        response = await client.post("/webhooks/twilio/voice-status", content=body)
+    assert (response.status_code, response.json()["outcome"]) == (200, "applied")
+
+
+async def test_callback_by_get_is_signed_by_its_address_and_applied(
+    environ: dict[str, str], database: Database
+) -> None:
+    secured = environ | {"AUTH_DISABLED": "false", "SERVICE_JWT_KEYS": "key-of-the-tests-of-voice-bridge"}
+    secured |= {"TWILIO_AUTH_TOKEN": "token", "VOICE_PUBLIC_URL": "https://voice.example"}
+    path = "/webhooks/twilio/voice-status?CallSid=CA1&CallStatus=ringing"
+    async with voice_bridge(secured) as client:
+        signed = {"x-twilio-signature": signature("token", f"https://voice.example{path}", [])}
+        assert (await client.get(path, headers=signed)).status_code == 404, "signed; there is no such call"
+        assert (await client.get(path)).status_code == 403
+
+
+async def test_body_of_json_is_covered_by_the_hash_in_the_signed_address(
+    environ: dict[str, str], database: Database
+) -> None:
+    secured = environ | {"AUTH_DISABLED": "false", "SERVICE_JWT_KEYS": "key-of-the-tests-of-voice-bridge"}
+    secured |= {"TWILIO_AUTH_TOKEN": "token", "VOICE_PUBLIC_URL": "https://voice.example"}
+    body = b'{"CallSid":"CA1","CallStatus":"ringing"}'
+    path = f"/webhooks/twilio/voice-status?bodySHA256={sha256(body).hexdigest()}"
+    signed = {"x-twilio-signature": signature("token", f"https://voice.example{path}", [])}
+    async with voice_bridge(secured) as client:
+        assert (await client.post(path, content=body, headers=signed)).status_code == 404, "signed; no such call"
+        assert (await client.post(path, content=body + b" ", headers=signed)).status_code == 403

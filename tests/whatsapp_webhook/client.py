@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,10 +46,16 @@ async def worker(environ: Mapping[str, str]) -> AsyncIterator[None]:
         yield
 
 
-def text(body: str = "Muraho", sender: str = NUMBER, wamid: str = "", at: int = 1_772_616_600) -> dict[str, Any]:
+def text(body: str = "Muraho", sender: str = NUMBER, wamid: str = "", at: int | None = None) -> dict[str, Any]:
     """A text message as Meta describes it, by default with an id of its own."""
     wamid = wamid or f"wamid.test{next(_numbers)}"
-    return {"from": sender, "id": wamid, "timestamp": str(at), "type": "text", "text": {"body": body}}
+    return {
+        "from": sender,
+        "id": wamid,
+        "timestamp": str(at or int(time.time())),
+        "type": "text",
+        "text": {"body": body},
+    }
 
 
 def status(wamid: str, word: str, at: int = 1_772_616_601, **fields: Any) -> dict[str, Any]:

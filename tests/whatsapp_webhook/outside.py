@@ -50,13 +50,14 @@ class CloudApi:
         self.webhook_url = webhook_url
         self.sent: list[dict[str, Any]] = []
         self.url = ""
+        self.marks: list[str] = []
         self.answer: Answer = lambda _: None
         self._reports = reports
         self._tasks: set[asyncio.Task[None]] = set()
 
     def texts(self, number: str) -> list[str]:
         """What was sent to a number, in order."""
-        return [message["text"]["body"] for message in self.sent if message["to"] == number]
+        return [said(message) for message in self.sent if message.get("to") == number]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["CloudApi"]:
@@ -65,6 +66,9 @@ class CloudApi:
         @post("/v1/{phone_number_id:str}/messages", status_code=200)
         async def send(request: Request[Any, Any, Any]) -> Any:
             message = msgspec.json.decode(await request.body())
+            if message.get("status") == "read":
+                self.marks.append(message["message_id"])
+                return {"success": True}
             refusal = self.answer(message)
             if refusal is not None:
                 return refusal
@@ -115,3 +119,9 @@ class CloudApi:
 def refusal(status: int, code: int) -> Response[Any]:
     """The Cloud API's error."""
     return Response({"error": {"code": code, "message": "no", "type": "OAuthException"}}, status_code=status)
+
+
+def said(message: dict[str, Any]) -> str:
+    """The words of a message that was sent: a text, or the body of a list."""
+    content = message[message["type"]]
+    return str(content["body"] if message["type"] == "text" else content["body"]["text"])

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from litestar import Response
+from litestar import Litestar, Response, post
 
-from easymo_platform.whatsapp_webhook.conversation import MENU
-from easymo_platform.whatsapp_webhook.store import reply_id
+from easymo_platform.runtime.breaker import CircuitBreaker
+from easymo_platform.whatsapp_webhook.conversation import BY_NAME, MENU
+from easymo_platform.whatsapp_webhook.model import Work
+from easymo_platform.whatsapp_webhook.store import MessageStore, Reply, reply_id
 from tests.conftest import Database
 from tests.whatsapp_webhook.client import NUMBER, deliver, idle_worker, status, text, until, webhook, worker
-from tests.whatsapp_webhook.outside import CloudApi, agent_core, refusal
+from tests.whatsapp_webhook.outside import CloudApi, agent_core, refusal, served
 
 OTHER = "250700000002"
 
@@ -74,6 +77,7 @@ async def test_greeting_shows_the_menu_a_number_chooses_and_the_choice_stays(
         await until(lambda: _none_pending(database))
     answers = cloud.texts(NUMBER)
     assert answers[0] == answers[3] == MENU
+    assert answers[1] == BY_NAME["farmer"].opening
     assert answers[2] == "Which crop, how many kilograms, and where is it?"
     assert answers[4] == "Which kind of work do you look for, or offer, and where?"
     flows = await database.fetch("select flow_type from agent_sessions order by created_at")
@@ -129,8 +133,8 @@ async def test_claim_of_a_dead_worker_runs_out_and_what_it_still_does_has_no_eff
         (stale,) = await dead._store.claim_inbound(1, 0.0)
         (work,) = await alive._store.claim_inbound(1, 60)
         conversation = await alive._store.conversation(work.from_number)
-        assert await alive._store.answer(work, conversation, "once", {})
-        assert not await dead._store.answer(stale, conversation, "twice", {})
+        assert await alive._store.answer(work, conversation, [Reply("once")])
+        assert not await dead._store.answer(stale, conversation, [Reply("twice")])
         await dead._store.postpone(stale, 0, failed=True)
         await dead._store.bury(stale, "x", "x")
     outbound = await database.fetch("select body from whatsapp_messages where direction = 'outbound'")
@@ -143,10 +147,9 @@ async def test_failing_agent_is_tried_again_by_schedule_and_then_the_message_is_
     environ: dict[str, str], database: Database, monkeypatch: pytest.MonkeyPatch, cloud: CloudApi
 ) -> None:
     monkeypatch.setattr("easymo_platform.whatsapp_webhook.answer.backoff_s", lambda attempts: 0.05 * 2**attempts)
-    broken = environ | {"AGENT_CORE_URL": "http://127.0.0.1:1"}
-    async with webhook(environ) as client:
-        await deliver(client, text("job"))
-        async with worker(broken):
+    async with webhook(environ) as client, failing_agent(500) as broken_url:
+        await deliver(client, text("I look for a job"))
+        async with worker(environ | {"AGENT_CORE_URL": broken_url}):
             await until(lambda: database.fetchval("select count(*) from webhook_dlq"))
         row = await database.fetchrow("select status, attempts from whatsapp_messages")
         assert row is not None
@@ -160,6 +163,53 @@ async def test_failing_agent_is_tried_again_by_schedule_and_then_the_message_is_
         assert (await client.post(f"/dlq/{letter['id']}/retry")).status_code == 409
         assert (await client.get("/dlq")).json()["dead_letters"] == []
     assert await database.fetchval("select status from webhook_dlq") == "reprocessed"
+
+
+@asynccontextmanager
+async def failing_agent(*statuses: int, retry_after: str = "0") -> AsyncIterator[str]:
+    """An agent that answers with these statuses in turn, the last one for ever; its address."""
+    waiting = list(statuses)
+
+    @post(["/sessions", "/respond"], status_code=200)
+    async def answer() -> Response[Any]:
+        status_code = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return Response({"error": "no"}, status_code=status_code, headers={"retry-after": retry_after})
+
+    async with served(Litestar([answer], logging_config=None)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("status_code", [429, 503])
+async def test_later_is_no_attempt_however_often_it_is_said(
+    environ: dict[str, str], database: Database, cloud: CloudApi, status_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easymo_platform.whatsapp_webhook.answer.random.uniform", lambda *_: 0.01)
+    monkeypatch.setattr("easymo_platform.runtime.client.CircuitBreaker", partial(CircuitBreaker, minimum=1000))
+    said = 0
+
+    async def count_later(self: object, work: Work, delay_s: float, *, failed: bool) -> None:
+        nonlocal said
+        said += 1
+        await original(self, work, delay_s, failed=failed)  # type: ignore[arg-type]
+
+    original = MessageStore.postpone
+    monkeypatch.setattr(MessageStore, "postpone", count_later)
+    async with webhook(environ) as client, failing_agent(status_code) as url:
+        await deliver(client, text("I look for a job"))
+        async with worker(environ | {"AGENT_CORE_URL": url}):
+            await until(lambda: asyncio.sleep(0, said >= 12))
+    row = await database.fetchrow("select status, attempts from whatsapp_messages")
+    assert row is not None
+    assert tuple(row) == ("pending", 0)
+    assert await database.fetchval("select count(*) from webhook_dlq") == 0
+
+
+async def test_what_the_agent_refuses_for_ever_is_not_asked_again(environ: dict[str, str], database: Database) -> None:
+    async with webhook(environ) as client, failing_agent(400) as url:
+        await deliver(client, text("I look for a job"))
+        async with worker(environ | {"AGENT_CORE_URL": url}):
+            await until(lambda: database.fetchval("select count(*) from webhook_dlq"))
+    assert await database.fetchval("select attempts from whatsapp_messages") == 1
 
 
 async def test_dead_letter_is_discarded_once(environ: dict[str, str], database: Database) -> None:
@@ -178,7 +228,7 @@ async def test_outage_of_the_agent_uses_up_no_attempts_once_the_breaker_is_open(
     environ: dict[str, str], database: Database
 ) -> None:
     async with webhook(environ) as client, worker(environ):
-        await deliver(client, *(text("job", f"2507000001{n:02d}") for n in range(40)))
+        await deliver(client, *(text("I look for a job", f"2507000001{n:02d}") for n in range(40)))
         await until(
             lambda: database.fetchval(
                 "select count(*) >= 20 from whatsapp_messages "
@@ -224,7 +274,6 @@ async def test_refusal_is_tried_later_or_final_as_its_code_says(
     monkeypatch.setattr(
         "easymo_platform.whatsapp_webhook.provider._LATER_S", dict.fromkeys((131056, 130429, 190), 0.01)
     )
-    monkeypatch.setattr("easymo_platform.whatsapp_webhook.send.backoff_s", lambda attempts: 0.01)
     waiting = list(answers)
     cloud.answer = lambda _: waiting.pop(0) if waiting else None
     async with webhook(environ) as client, worker(environ):
@@ -267,7 +316,7 @@ async def test_send_of_unknown_outcome_waits_until_the_provider_was_heard_and_sa
     async with webhook(environ) as client, idle_worker(environ) as one:
         await deliver(client, text("menu"))
         (work,) = await one._store.claim_inbound(1, 60)
-        await one._store.answer(work, await one._store.conversation(work.from_number), "reply", {})
+        await one._store.answer(work, await one._store.conversation(work.from_number), [Reply("reply")])
         (first,) = await one._store.claim_outbound(1, 0.2)
         await one._store.count_unknown_outcome(first)
         await until(
@@ -304,7 +353,7 @@ async def test_text_beyond_the_24_hour_window_is_refused_and_a_template_is_sent(
             f"+{OTHER}",
         )
         await until(lambda: database.fetchval("select count(*) from whatsapp_messages where error_code = 131047"))
-    assert [message["type"] for message in cloud.sent] == ["template", "text", "text"]
+    assert [message["type"] for message in cloud.sent] == ["template", "interactive", "text"]
     assert cloud.sent[0]["template"] == {"name": "welcome", "language": {"code": "en"}}
 
 
@@ -314,13 +363,15 @@ async def test_requests_carry_their_ids_from_the_worker_to_the_agent_and_the_pro
     seen: dict[str, tuple[str, str]] = {}
     original = httpx.AsyncClient.post
 
-    async def post(self: httpx.AsyncClient, url: str, **options: Any) -> httpx.Response:
+    async def record(self: httpx.AsyncClient, url: str, **options: Any) -> httpx.Response:
+        if b'"status":"read"' in options["content"]:
+            return await original(self, url, **options)
         seen[url] = options["headers"]["x-request-id"], options["headers"]["x-correlation-id"]
         return await original(self, url, **options)
 
     async with webhook(environ) as client:
-        await deliver(client, text("job"))
-        monkeypatch.setattr(httpx.AsyncClient, "post", post)
+        await deliver(client, text("I look for a job"))
+        monkeypatch.setattr(httpx.AsyncClient, "post", record)
         async with worker(environ):
             await until(lambda: asyncio.sleep(0, cloud.sent))
     question = await database.fetchval("select id from whatsapp_messages where direction = 'inbound'")

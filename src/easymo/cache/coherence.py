@@ -7,6 +7,7 @@ message that outdated it.
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from easymo.cache.counters import Counters
 from easymo.cache.flight import Flights
@@ -14,6 +15,9 @@ from easymo.cache.key import escape_glob
 from easymo.cache.near import Entry, Near
 from easymo.cache.store import Found, Held, Outdated, Store
 from easymo.cache.stored_form import Foreign, Lease, unpack
+
+CLOCK_S: Final = 0.005
+"""A key that ends this much earlier than its value says has got a shorter life from another client."""
 
 
 class Names:
@@ -44,6 +48,10 @@ class Coherence:
         self._names = names
         self._counters = default_counters
         self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    @property
+    def keeps(self) -> bool:
+        return self.near.accepting and self.near.limit_bytes > 0
 
     def arrived(self, name: str, raw: bytes | None) -> Found:
         names = self._names
@@ -82,12 +90,15 @@ class Coherence:
             self.near.put(name[len(names.data) :], entry)
         return entry
 
-    def changed(self, names: Iterable[str] | None) -> None:
-        if names is None:
-            self.lost()
-            return
-        changed = frozenset(names)
-        for name in changed:
+    def ends(self, name: str, ends_at: float) -> None:
+        entry = self.near.entries.get(name[len(self._names.data) :])
+        if entry is not None and ends_at < entry.stale_until - CLOCK_S:
+            entry.stale_until = ends_at
+            entry.fresh_until = min(entry.fresh_until, ends_at)
+            entry.refresh_at = min(entry.refresh_at, ends_at)
+
+    def changed(self, names: Iterable[str]) -> None:
+        for name in names:
             if name.startswith(self._names.data):
                 self.near.drop(name[len(self._names.data) :])
             elif name.startswith(self._names.tag):
@@ -95,19 +106,28 @@ class Coherence:
             waiting = self._waiting.pop(name, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
-        self._detach(changed)
+            for flights in self.flights:
+                flights.detach(name)
 
-    def lost(self) -> None:
-        self.near.clear()
-        self._detach(None)
+    def changed_matching(self, pattern: str) -> None:
+        if pattern == self.everything:
+            self.near.clear()
+        else:
+            self.near.drop_matching(pattern.removeprefix(escape_glob(self._names.data)))
+        for flights in self.flights:
+            flights.detach_all()
+
+    def stalled(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(None)
         self._waiting.clear()
 
-    def _detach(self, names: frozenset[str] | None) -> None:
+    def lost(self) -> None:
+        self.near.clear()
         for flights in self.flights:
-            flights.detach(names)
+            flights.detach_all()
+        self.stalled()
 
     def _watch(self, name: str) -> asyncio.Future[None]:
         waiting = self._waiting.get(name)

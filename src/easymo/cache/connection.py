@@ -1,127 +1,95 @@
-"""The fast store: one RESP3 connection that tracks what it reads, kept alive and kept honest."""
+"""The fast store: one connection that tracks what it reads, kept alive and kept honest."""
 
 import asyncio
+import inspect
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from easymo.cache.commands import POLL_S, Argument, Commands
+from easymo.cache.address import Address
+from easymo.cache.commands import POLL_S, REPLACE, Commands
 from easymo.cache.counters import Events
-from easymo.cache.errors import Refused, Unavailable
+from easymo.cache.errors import LateAnswer, Refused, Unavailable
+from easymo.cache.questions import End, Read, Write
 from easymo.cache.store import BATCH, Found, Held, Listener
-from easymo.cache.wire import Question, Wire
+from easymo.cache.wire import Argument, Wire
 
-PATIENCE: Final = 0.7
-"""One question may take this part of what Redis may cost a call; the rest is for noticing it (0.035 of 0.05 s)."""
-HANDSHAKE_TIMEOUT_S: Final = 1.0
+PATIENCE: Final = 0.8
+"""One question may take this part of what Redis may cost a call; the rest is for noticing it."""
+ROUND_TRIPS: Final = 4
+MAX_ADAPTED_S: Final = 0.9
+"""Where the server is far, a question may take so many round trips, but never longer than this."""
+CONNECT_S: Final = 3.0
+"""A whole hand-shake. Within it every answer must come in `wire.DEAD_S`."""
 RECONNECT_S: Final = (0.05, 0.1, 0.2, 0.4)
 """Pauses between attempts, the last one repeated: with the hand-shake, back within 2 s of recovery."""
 HEARTBEAT_S: Final = 1.0
-"""A half-open connection is noticed after this, so near copies outlive a lost network by about a second."""
 WAITING_PART: Final = 0.2
-"""The same, as a part, while a call waits for another process: it must not wait for a server that hangs."""
+"""The same, as a part of the time-out, while a call waits for another process: it must notice a server that hangs."""
+_AUTHENTICATION: Final = ("WRONGPASS", "NOAUTH")
+_LOOK_ELSEWHERE: Final = ("READONLY", "MOVED")
+_NOT_BARE: Final = ("SCAN", "INFO", "TIME", "EVALSHA")
+_REPLACEABLE: Final = {"UNLINK": "DEL", "MGET": "GET"}
+SAY_AGAIN_S: Final = 60.0
+
+Credentials = Callable[[], Any]
+"""Gives the password, or user name and password, for each new connection; may be async."""
 
 _log = logging.getLogger("easymo.cache")
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where one server listens and who we are to it."""
-
-    host: str = "localhost"
-    port: int = 6379
-    path: str = ""
-    username: str = ""
-    password: str = ""
-    database: int = 0
-
-    def __repr__(self) -> str:
-        """Without the password."""
-        return f"<Address {self.path or f'{self.host}:{self.port}'} database {self.database}>"
-
-    @classmethod
-    def of(cls, url: str) -> "Address":
-        """The address in a redis:// or unix:// URL. Raises ValueError with a sentence for anything else."""
-        parts = urlsplit(url)
-        query = parse_qs(parts.query)
-        username, password = unquote(parts.username or ""), unquote(parts.password or "")
-        try:
-            if parts.scheme == "unix":
-                database = int(query.get("db", ["0"])[0])
-                return cls(path=unquote(parts.path), username=username, password=password, database=database)
-            if parts.scheme == "redis":
-                database = int(parts.path.strip("/") or query.get("db", ["0"])[0])
-                return cls(parts.hostname or "localhost", parts.port or 6379, "", username, password, database)
-        except ValueError:  # its text may be a piece of the password
-            raise ValueError("The cache URL has no usable port or database number.") from None
-        raise ValueError(f"The cache URL has scheme {parts.scheme!r}; a single server is redis:// or unix://.")
-
-
-class Read(Question):
-    """A GET on its way, which later callers of the same name join."""
-
-    def __init__(self, name: str, reading: "dict[str, Read]", listener: Listener) -> None:
-        self._name = name
-        self._reading = reading
-        self._listener = listener
-
-    def made_of(self, reply: Any) -> Found:
-        self.gone()
-        return self._listener.arrived(self._name, reply)
-
-    def gone(self) -> None:
-        if self._reading.get(self._name) is self:
-            del self._reading[self._name]
 
 
 class Connection(Commands):
     """A `Store` over one multiplexed connection with CLIENT TRACKING.
 
-    While it is down every call fails at once with Unavailable (so the connection itself is the circuit breaker) and
-    a task reconnects. Deletions that got no answer are sent before anything else when it is back.
+    While it is down or stalled every call fails at once with Unavailable (so the connection itself is the circuit
+    breaker), and a task reconnects. What the server refuses is done without and named in `without`.
     """
 
-    def __init__(self, url: str, listener: Listener, events: Events, timeout_s: float) -> None:
+    def __init__(
+        self, address: Address, listener: Listener, events: Events, timeout_s: float, credentials: Credentials | None
+    ) -> None:
         super().__init__(listener)
-        self._op_timeout_s = PATIENCE * timeout_s
-        self._waiting_heartbeat_s = WAITING_PART * timeout_s
-        self._address = Address.of(url)
+        self._least_timeout_s = self.timeout_s = PATIENCE * timeout_s
+        self._address = self._given_address = address
+        self._credentials = credentials
         self._events = events
         self._wire: Wire | None = None
-        self._lost = asyncio.Event()
-        self._settled = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[None] | None = None
         self._reading: dict[str, Read] = {}
+        self._round_trips: deque[float] = deque(maxlen=10)
+        self._bare = False
+        self._said = ("", 0.0)
         self.epoch_minus_local_s = 0.0
         self._waiting = 0
-        self._wake = asyncio.Event()
         self.tracks = False
         self.why_not_tracking = "not connected yet"
         self.last_error = ""
 
     @property
     def connected(self) -> bool:
-        return self._wire is not None
+        return self._wire is not None and not self._wire.stalled
 
     async def open(self) -> None:
         """Connect; returns after the first attempt, whether it succeeded or not."""
+        self._settled, self._wake, self._lost = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._reading.clear()
+        self._waiting = 0
         self._keeper = asyncio.create_task(self._keep_connected(), name="easymo-cache-connection")
         await self._settled.wait()
 
     async def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            self._listener.lost()
-            wire.give_up(Unavailable("the cache was closed"))
+        for task in (self._keeper, self._sender):
+            if task is not None and not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     def get(self, name: str) -> Awaitable[Found]:
         if name in self._reading and self._wire is not None:
@@ -129,12 +97,30 @@ class Connection(Commands):
         return self._ask_get(name)
 
     def _ask_get(self, name: str) -> asyncio.Future[Found]:
-        if self._wire is None:
+        wire = self._wire
+        if wire is None:
             raise Unavailable(self.last_error)
         question = Read(name, self._reading, self._listener)
-        future = self._wire.send(question, ("GET", name))
+        future = wire.send(question, ("GET", name))
         self._reading[name] = question
+        if self.tracks and self._listener.keeps:
+            wire.send(End(name, self._listener), ("PTTL", name))
         return future
+
+    async def get_all(self, names: Sequence[str]) -> list[Found]:
+        if self._bare or "MGET" in self.without:
+            return await super().get_all(names)
+        arrived = self._listener.arrived
+
+        def parse(replies: list[Any]) -> list[Found]:
+            return [arrived(name, reply) for name, reply in zip(names, replies, strict=True)]
+
+        asked = self._send("MGET", *names, parse=parse)
+        if self.tracks and self._listener.keeps and self._wire is not None:
+            for name in names:
+                self._wire.send(End(name, self._listener), ("PTTL", name))
+        found: list[Found] = await asked
+        return found
 
     async def _then_get(self, asked: Awaitable[Any], name: str) -> Found:
         read = self._ask_get(name)
@@ -146,121 +132,201 @@ class Connection(Commands):
         *command: Argument,
         parse: Callable[[Any], Any] | None = None,
         lost: Callable[[], None] | None = None,
+        patient: bool = False,
     ) -> Awaitable[Any]:
         if self._wire is None:
             raise Unavailable(self.last_error)
-        return self._wire.ask(*command, parse=parse, lost=lost)
+        if self._bare and command[0] in _NOT_BARE:
+            raise Refused(f"ERR unknown command {command[0]}, probably: the server closed the connection at HELLO")
+        for part in command[1:] if self._reading else ():
+            self._reading.pop(part, None)  # type: ignore[arg-type] # who asks behind a change must not join a read before it
+        question = Write(parse, lost, patient, self._refused)
+        # Its lease may end before thousands of others have been claimed. A change of the key still comes after it.
+        question.urgent = command[0] == "EVAL" and command[1] is REPLACE.lua
+        return self._wire.send(question, command)
 
-    async def delete(self, names: Iterable[str]) -> int:
-        names = tuple(names)
-        try:
-            unlinked = self._send("UNLINK", *names, parse=self._changed(*names), lost=lambda: self.keep(names))
-        except Unavailable:
-            self.keep(names)
-            raise
-        return int(await unlinked)
+    def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
+        return self._send("SET", name, raw, "PX", ttl_ms, parse=self._changed(name), patient=bulk)
 
-    async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
-        cursor: bytes | str = "0"
-        while cursor != b"0":
-            cursor, names = await self._send("SCAN", cursor, "MATCH", pattern, "COUNT", BATCH)
-            if names:
-                yield [name.decode(errors="surrogateescape") for name in names]
+    def _unlink(self, names: Sequence[str]) -> Awaitable[int]:
+        return self._send_unlink(names, lambda: self.keep(names), patient=len(names) == BATCH)
+
+    def _send_unlink(
+        self, names: Sequence[str], lost: Callable[[], None] | None = None, *, patient: bool = True
+    ) -> Awaitable[int]:
+        word = "DEL" if self._bare or "UNLINK" in self.without else "UNLINK"
+        return self._send(word, *names, parse=self._changed(*names), lost=lost, patient=patient)
+
+    def _refused(self, error: Refused) -> None:
+        """An answer that says something about the server, not about the question."""
+        if error.code in _LOOK_ELSEWHERE and self._wire is not None and self._old_enough():
+            if error.code == "MOVED":
+                self._follow(error)
+            self._wire.give_up(Unavailable(str(error)))
+        elif error.of_the_command:
+            for word, instead in _REPLACEABLE.items():
+                if word.lower() in str(error).lower():
+                    self.without[word] = f"{instead} is used ({error})"
+
+    def _old_enough(self) -> bool:
+        """Not at once again: the address may lead to the same server for a while."""
+        return time.monotonic() - self._connected_at > HEARTBEAT_S
+
+    def _follow(self, error: Refused) -> None:
+        host, _, port = str(error).rpartition(" ")[2].rpartition(":")
+        if self._address is not self._given_address or not port.isdigit():
+            self.without["cluster"] = "keys of other nodes; use redis+cluster:// for a cluster of several"
+        else:
+            self._address = msgspec.structs.replace(self._address, host=host or self._address.host, port=int(port))
 
     async def _keep_connected(self) -> None:
         attempt = 0
-        while True:
-            self._lost.clear()
-            try:
-                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                    wire = await self._connect()
-            except (OSError, TimeoutError, Unavailable) as error:
-                self._events.connect_failures += 1
-                self._say_away(str(error) or "no answer to the hand-shake")
+        try:
+            while True:
+                self._lost.clear()
+                try:
+                    async with asyncio.timeout(CONNECT_S):
+                        wire = await self._connect()
+                except (OSError, TimeoutError, Unavailable) as error:
+                    self._events.connect_failures += 1
+                    self._say_unavailable(str(error) or "no answer to the hand-shake")
+                    self._settled.set()
+                    self._address = self._given_address
+                    pause = RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)]
+                    attempt += 1
+                    await asyncio.sleep(pause * random.uniform(0.8, 1.0))
+                    continue
+                attempt = 0
+                self._events.connects += 1
+                self._connected_at = time.monotonic()
+                self.last_error = ""
+                self._wire = wire
                 self._settled.set()
-                pause = RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)]
-                attempt += 1
-                await asyncio.sleep(pause * random.uniform(0.8, 1.0))
-                continue
-            attempt = 0
-            self._events.connects += 1
-            self._wire = wire
-            self.last_error = ""
-            self._settled.set()
-            await self._watch(wire)
+                await self._watch(wire)
+        finally:  # closed, or the event loop ends: nobody would hear of changes any more
+            ended, self._wire = self._wire, None
+            self._listener.lost()
+            self.last_error = "the cache was closed"
+            if ended is not None:
+                ended.give_up(Unavailable(self.last_error))
 
     async def _connect(self) -> Wire:
-        loop = asyncio.get_running_loop()
-        address = self._address
+        try:
+            return await self._hand_shake(hello=True)
+        except (Refused, LateAnswer):
+            raise
+        except Unavailable as error:  # some proxies close the connection at a command they do not know
+            wire = await self._hand_shake(hello=False)
+            self._without_tracking(f"the server closes the connection at HELLO ({error})")
+            return wire
+
+    async def _hand_shake(self, *, hello: bool) -> Wire:
+        loop, address = asyncio.get_running_loop(), self._address
 
         def wire_for_this_attempt() -> Wire:
-            return Wire(self._op_timeout_s, self._pushed, self._wire_lost)
+            return Wire(self.timeout_s, self._pushed, self._stalled, self._wire_lost)
 
         if address.path:
             _, wire = await loop.create_unix_connection(wire_for_this_attempt, address.path)
         else:
-            _, wire = await loop.create_connection(wire_for_this_attempt, address.host, address.port)
+            tls = {"ssl": address.tls, "server_hostname": address.server_name} if address.tls else {}
+            _, wire = await loop.create_connection(wire_for_this_attempt, address.host, address.port, **tls)
         try:
-            await self._greet(wire)
-            await self._set_clock(wire, HANDSHAKE_TIMEOUT_S)
-            await self._send_kept(wire)
+            self.without.clear()
+            self._bare = not hello
+            await self._greet(wire, await self._login(), hello)
+            # Together, since each round trip may be long.
+            tracking = wire.ask("CLIENT", "TRACKING", "ON", "NOLOOP", patient=True) if self.tracks else None
+            selecting = wire.ask("SELECT", address.database, patient=True) if address.database else None
+            asked_at, time_ = time.monotonic(), self._ask_time(wire)
+            if tracking is not None:
+                await self._see_whether_it_tracks(tracking)
+            if selecting is not None:
+                await selecting
+            await self._set_clock(wire, time_, asked_at)
         except BaseException:
             wire.give_up(Unavailable("the hand-shake failed"))
             raise
         return wire
 
-    async def _greet(self, wire: Wire) -> None:
+    async def _login(self) -> tuple[str, ...]:
         address = self._address
-        login = (address.username or "default", address.password) if address.password else ()
+        if self._credentials is None:
+            given: Any = (address.username or "default", address.password)
+            return given if address.username or address.password else ()
         try:
-            await _ask_slowly(wire, "HELLO", 3, *(("AUTH", *login) if login else ()), "SETNAME", "easymo-cache")
+            given = self._credentials()
+            given = await given if inspect.isawaitable(given) else given
+            return (address.username or "default", given) if isinstance(given, str) else tuple(given)
+        except Exception as error:
+            raise Unavailable(f"the credentials could not be had: {error!r}") from error
+
+    async def _greet(self, wire: Wire, login: tuple[str, ...], hello: bool) -> None:
+        if hello:
+            try:
+                await wire.ask("HELLO", 3, *(("AUTH", *login) if login else ()), patient=True)
+            except Refused as error:
+                if error.code in _AUTHENTICATION:
+                    raise
+                self._without_tracking(f"the server has no RESP3 ({error})")
+            else:
+                self.tracks, self.why_not_tracking = True, ""
+                with suppress(Unavailable):
+                    wire.ask("CLIENT", "SETNAME", "easymo-cache", patient=True)
+                return
+        if login:
+            await wire.ask("AUTH", *(login[1:] if login[0] == "default" else login), patient=True)
+
+    async def _see_whether_it_tracks(self, tracking: Awaitable[Any]) -> None:
+        try:
+            await tracking
         except Refused as error:
-            if error.code != "NOPROTO" and "unknown command" not in str(error):
+            self._without_tracking(f"the server refuses client tracking ({error})")
+
+    def _without_tracking(self, reason: str) -> None:
+        self.tracks, self.why_not_tracking = False, reason
+        self.without["near cache"] = reason
+
+    def _ask_time(self, wire: Wire) -> Awaitable[Any]:
+        """It keeps the clocks together, measures the round trip and finds out whether anybody is there."""
+        return wire.ask(*(("GET", "easymo~here") if self._bare else ("TIME",)), patient=True)
+
+    async def _set_clock(self, wire: Wire, asked: Awaitable[Any], asked_at: float) -> None:
+        try:
+            reply = await asked
+        except Refused as error:
+            if error.code in _AUTHENTICATION:
                 raise
-            if login:
-                await _ask_slowly(wire, "AUTH", address.password)
-            self.tracks, self.why_not_tracking = False, f"the server has no RESP3 ({error})"
+            reply = None
+        if isinstance(reply, list):
+            # The clock is read after the question left, so it is no later than this makes it: copies end early.
+            self.epoch_minus_local_s = int(reply[0]) + int(reply[1]) / 1e6 - asked_at
         else:
-            await self._start_tracking(wire)
-        if address.database:
-            await _ask_slowly(wire, "SELECT", address.database)
+            self.without["TIME"] = "the clocks of this host and of Redis must agree"
+            self.epoch_minus_local_s = time.time() - time.monotonic()
+        self._round_trips.append(time.monotonic() - asked_at)
+        self.rtt_s = min(self._round_trips)  # the others waited for this process
+        self.timeout_s = wire.timeout_s = max(self._least_timeout_s, min(ROUND_TRIPS * self.rtt_s, MAX_ADAPTED_S))
 
-    async def _start_tracking(self, wire: Wire) -> None:
-        try:
-            await _ask_slowly(wire, "CLIENT", "TRACKING", "ON", "NOLOOP")
-        except Refused as error:
-            self.tracks, self.why_not_tracking = False, f"the server refuses client tracking ({error})"
-        else:
-            self.tracks, self.why_not_tracking = True, ""
-
-    async def _set_clock(self, wire: Wire, timeout_s: float | None = None) -> None:
-        # The clock is read after the question left, so it is no later than this makes it: copies end early, not late.
-        sent_at = time.monotonic()
-        seconds, microseconds = await wire.ask("TIME", timeout_s=timeout_s)
-        self.epoch_minus_local_s = int(seconds) + int(microseconds) / 1e6 - sent_at
-
-    async def _send_kept(self, wire: Wire) -> None:
-        async def scan(pattern: str) -> AsyncIterator[list[str]]:
-            cursor: bytes | str = "0"
-            while cursor != b"0":
-                cursor, found = await _ask_slowly(wire, "SCAN", cursor, "MATCH", pattern, "COUNT", BATCH)
-                if found:
-                    yield found
-
-        if self.kept:
-            await self.kept.send(lambda *names: _ask_slowly(wire, "UNLINK", *names), scan)
+    async def _send_kept(self) -> None:
+        with suppress(Unavailable):  # they stay kept
+            await self.kept.send(lambda *names: self._send_unlink(names), self.scan)
 
     async def _watch(self, wire: Wire) -> None:
-        """Ask for the time now and then: it keeps the clocks together and finds out when nobody is there."""
+        """Ask for the time now and then; send the deletions that are kept."""
+        beat = True
         while not self._lost.is_set():
+            if beat and self.kept and not wire.stalled and (self._sender is None or self._sender.done()):
+                self._sender = asyncio.create_task(self._send_kept(), name="easymo-cache-kept-deletions")
+            beat = False
             self._wake.clear()
             try:
-                async with asyncio.timeout(self._waiting_heartbeat_s if self._waiting else HEARTBEAT_S):
+                async with asyncio.timeout(WAITING_PART * self.timeout_s if self._waiting else HEARTBEAT_S):
                     await self._wake.wait()
             except TimeoutError:
+                beat = True
                 try:
-                    await self._set_clock(wire)
-                    await self._send_kept(wire)
+                    await self._set_clock(wire, self._ask_time(wire), time.monotonic())
                 except Unavailable as error:
                     self.last_error = str(error)
         self._wire = None
@@ -278,24 +344,26 @@ class Connection(Commands):
 
     def _pushed(self, push: list[Any]) -> None:
         if push[0] == b"invalidate":
-            names = push[1]
-            self._listener.changed(names and [name.decode(errors="surrogateescape") for name in names])
+            if push[1] is None:
+                self._listener.lost()
+            else:
+                self._listener.changed([name.decode(errors="surrogateescape") for name in push[1]])
+
+    def _stalled(self) -> None:
+        self._listener.stalled()
 
     def _wire_lost(self, wire: Wire, reason: str) -> None:
-        self._lost.set()
-        self._wake.set()
         if wire is self._wire:
+            self._lost.set()
+            self._wake.set()
             self._wire = None
             self._events.losses += 1
-            self._say_away(reason)
+            self._say_unavailable(reason)
             self._listener.lost()
 
-    def _say_away(self, reason: str) -> None:
-        if reason != self.last_error:
-            _log.warning("Redis is away (%s); the cache goes on without it and keeps trying", reason)
+    def _say_unavailable(self, reason: str) -> None:
+        said, when = self._said
+        if reason != said or time.monotonic() - when > SAY_AGAIN_S:
+            _log.warning("Redis unavailable (%s); continuing without it and reconnecting", reason)
+            self._said = reason, time.monotonic()
         self.last_error = reason
-
-
-async def _ask_slowly(wire: Wire, *command: Argument) -> Any:
-    """A question of the connection's own, for which no caller waits."""
-    return await wire.ask(*command, timeout_s=HANDSHAKE_TIMEOUT_S)

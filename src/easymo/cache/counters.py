@@ -5,23 +5,17 @@ from typing import Final
 
 import msgspec
 
-LATENCY_BUCKETS_S: Final = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    10.0,
-)
+LATENCY_BUCKETS_S: Final = (1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+READS: Final = {
+    "near_hits": "near_hit",
+    "redis_hits": "redis_hit",
+    "stale": "stale",
+    "misses": "miss",
+    "bypasses": "bypass",
+}
+"""The counters of reads, and what metrics call each outcome."""
 
 
 class Latency:
@@ -41,56 +35,27 @@ class Latency:
         return LatencyStats(sum(self.buckets), self.sum_s, tuple(self.buckets))
 
 
-class Counters:
+class Counters(msgspec.Struct, eq=False):
     """What happened to the keys of one strategy in this process. Near hits have no latency: no clock is read twice."""
 
-    __slots__ = (
-        "bypasses",
-        "bytes_read",
-        "bytes_written",
-        "corrupt",
-        "load_errors",
-        "load_latency",
-        "loads",
-        "misses",
-        "near_hits",
-        "redis_hits",
-        "redis_latency",
-        "stale",
-        "unstored",
-    )
-
-    def __init__(self) -> None:
-        self.near_hits = 0
-        self.redis_hits = 0
-        self.stale = 0
-        self.misses = 0
-        self.bypasses = 0
-        self.loads = 0
-        self.load_errors = 0
-        self.unstored = 0
-        self.corrupt = 0
-        self.bytes_read = 0
-        self.bytes_written = 0
-        self.redis_latency = Latency()
-        self.load_latency = Latency()
+    near_hits: int = 0
+    redis_hits: int = 0
+    stale: int = 0
+    misses: int = 0
+    bypasses: int = 0
+    loads: int = 0
+    load_errors: int = 0
+    unstored: int = 0
+    corrupt: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    redis_latency: Latency = msgspec.field(default_factory=Latency)
+    load_latency: Latency = msgspec.field(default_factory=Latency)
 
     def read(self) -> "StrategyStats":
-        return StrategyStats(
-            near_hits=self.near_hits,
-            redis_hits=self.redis_hits,
-            stale=self.stale,
-            misses=self.misses,
-            bypasses=self.bypasses,
-            loads=self.loads,
-            load_errors=self.load_errors,
-            unstored=self.unstored,
-            corrupt=self.corrupt,
-            bytes_read=self.bytes_read,
-            bytes_written=self.bytes_written,
-            redis_latency=self.redis_latency.read(),
-            load_latency=self.load_latency.read(),
-        )
+        counted = msgspec.structs.asdict(self)
+        latencies = {"redis_latency": self.redis_latency.read(), "load_latency": self.load_latency.read()}
+        return StrategyStats(**(counted | latencies))
 
 
 class LatencyStats(msgspec.Struct, frozen=True):
@@ -130,23 +95,14 @@ class StrategyStats(msgspec.Struct, frozen=True):
         return hits / reads if reads else 0.0
 
 
-class Events:
+class Events(msgspec.Struct, eq=False):
     """What happened to the connection, counted once per service."""
 
-    __slots__ = (
-        "connect_failures",
-        "connects",
-        "errors",
-        "losses",
-        "timeouts",
-    )
-
-    def __init__(self) -> None:
-        self.connects = 0
-        self.connect_failures = 0
-        self.losses = 0
-        self.timeouts = 0
-        self.errors: dict[str, int] = {}
+    connects: int = 0
+    connect_failures: int = 0
+    losses: int = 0
+    timeouts: int = 0
+    errors: dict[str, int] = {}
 
     def error(self, message: str) -> None:
         """Count an error reply by its first word (OOM, READONLY, WRONGPASS, NOPERM, …)."""
@@ -155,7 +111,12 @@ class Events:
 
 
 class CacheStats(msgspec.Struct, frozen=True):
-    """What `CacheService.stats` returns; `server` is what Redis says about itself (all its clients), None if away."""
+    """What `CacheService.stats` returns.
+
+    `without` names what the server refuses and what follows from that. `timeout_s` is how long a question may take now;
+    it grows with the measured round trip `rtt_s`. `server` is what Redis says about itself (all its clients), None
+    if it is unavailable.
+    """
 
     enabled: bool
     connected: bool
@@ -174,3 +135,6 @@ class CacheStats(msgspec.Struct, frozen=True):
     errors: dict[str, int]
     last_error: str
     server: dict[str, int | str] | None
+    without: dict[str, str] = {}
+    timeout_s: float = 0.0
+    rtt_s: float = 0.0

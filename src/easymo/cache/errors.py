@@ -14,7 +14,8 @@ class CacheNotOpen(CacheError):
     def __init__(self) -> None:
         super().__init__(
             "The cache is not open, so it has no connection and no place to put values: "
-            "use it inside `async with cache:` (or the Litestar or FastAPI lifespan in easymo.cache)."
+            "use it inside `async with cache:` (or the Litestar or FastAPI lifespan in easymo.cache), in the event "
+            "loop in which it was opened."
         )
 
 
@@ -29,7 +30,7 @@ class UnstorableValue(CacheError, TypeError):
         self.key = key
         super().__init__(
             f"The value loaded for cache key {key!r} cannot be stored: {reason}. "
-            "Return JSON data, a msgspec Struct or a dataclass, and pass the same type as `type=`."
+            "Return JSON data, a pydantic model, a msgspec Struct, a dataclass or TypedDict; pass its type as `type=`."
         )
 
 
@@ -51,9 +52,34 @@ class LoaderTimeout(CacheError, TimeoutError):
         self.key = key
         self.hard_timeout_s = hard_timeout_s
         super().__init__(
-            f"The loader of cache key {key!r} took longer than its hard time-out of {hard_timeout_s:g} s. "
-            "It goes on in the background and its value will be stored; ask again later."
+            f"The loader of cache key {key!r} took longer than its hard time-out of {hard_timeout_s:g} s, so there is "
+            "no value. Ask again later, or give the strategy more time."
         )
+
+
+class RecursiveLoad(CacheError, RuntimeError):
+    """A loader asked for the key that it is loading, and would have waited for itself."""
+
+    def __init__(self, key: str, chain: list[str]) -> None:
+        self.key = key
+        super().__init__(
+            f"The loader of cache key {key!r} asks for that key itself ({' → '.join([*chain, key])}), so it would wait "
+            "for its own value for ever. Call the function behind the cache instead, or use another key."
+        )
+
+
+class PatternRefused(CacheError):
+    """The server does not permit SCAN, without which no pattern can be invalidated."""
+
+    def __init__(self, pattern: str, reason: object) -> None:
+        super().__init__(
+            f"The pattern {pattern!r} was not invalidated: the server refuses SCAN ({reason}). Give the values a tag "
+            "and use invalidate_tag."
+        )
+
+
+class CacheWarning(UserWarning):
+    """An invalidation that had no effect and never could have."""
 
 
 class AfterCommitError(CacheError):
@@ -61,11 +87,14 @@ class AfterCommitError(CacheError):
 
 
 class Unavailable(CacheError):
-    """Redis did not answer in time or refused; inside the package only, callers never see it."""
+    """Redis did not answer in time or refused. Only `CacheService.eval` raises it: everything else has a loader."""
 
 
 class LateAnswer(Unavailable):
     """Redis did not answer in time."""
+
+
+_OF_THE_MOMENT = ("running script", "loading", "readonly")
 
 
 class Refused(Unavailable):
@@ -75,3 +104,13 @@ class Refused(Unavailable):
     def code(self) -> str:
         """The first word of the answer."""
         return str(self).split(" ", 1)[0]
+
+    @property
+    def of_the_command(self) -> bool:
+        """Whether the server will never take this command from us, in whatever words it says so."""
+        return self.code in ("NOPERM", "ERR") and not any(sign in str(self).lower() for sign in _OF_THE_MOMENT)
+
+
+def needs(module: str, package: str) -> ModuleNotFoundError:
+    """What to raise where a part of the cache is imported without the package it is for."""
+    return ModuleNotFoundError(f"{module} needs {package}, which is not installed: pip install {package}", name=package)

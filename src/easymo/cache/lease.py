@@ -12,30 +12,34 @@
 """
 
 import asyncio
+import inspect
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from easymo.cache.counters import Counters
-from easymo.cache.errors import LateAnswer, LoaderCancelled, Refused, Unavailable, UnstorableValue
-from easymo.cache.flight import Flight, Loaded, Outcome
+from easymo.cache.errors import LoaderCancelled, LoaderTimeout, Refused, Unavailable
+from easymo.cache.flight import Flight, Flights, Loaded, Outcome, loading
 from easymo.cache.near import Entry
 from easymo.cache.store import Held, Store
 from easymo.cache.stored_form import Stored, new_lease, new_prefix, pack
 from easymo.cache.strategy import Key, Ttl, seconds
 from easymo.cache.tags import Tags
+from easymo.cache.values import Values
 
 LEASE_S: Final = 3.0
 RENEW_S: Final = 1.0
+LOAD_LIMIT_S: Final = 30.0
+"""A load that takes longer loses its lease, and those who wait for it begin their own: a loader may hang."""
 MAX_ENDED_LEASES: Final = 4
 """After so many leases that ended without a value (their loaders failed) a caller loads for itself."""
 EARLY_RATIO: Final = 0.1
 """The last tenth of a ttl is for loading again, or twice the time the load took, up to half of the ttl."""
 
 _LEASE_MS: Final = int(LEASE_S * 1000)
+_log = logging.getLogger("easymo.cache")
 
 
 class Job(NamedTuple):
@@ -46,73 +50,83 @@ class Job(NamedTuple):
     load: Callable[[], Awaitable[Any]]
     counters: Counters
     ttl: Ttl
+    background_safe: bool = False
 
 
 class Leases:
-    """Runs loaders under leases. `away` is told of every failure of the store."""
+    """Runs loaders under leases. `unavailable` hears of every failure of the store."""
 
-    def __init__(self, store: Store, tags: Tags, timeout_s: float, away: Callable[[Unavailable], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tags: Tags,
+        values: Values,
+        compress_from: int | None,
+        unavailable: Callable[[Unavailable], None],
+    ) -> None:
         self._store = store
-        self._timeout_s = timeout_s
         self._tags = tags
-        self._away = away
-        self._encode = msgspec.json.Encoder().encode
+        self._values = values
+        self._compress_from = compress_from
+        self._unavailable = unavailable
 
-    async def fly(self, flight: Flight, job: Job, seen: bytes, deadline: float) -> None:
-        """Load a value that is not there (or is there as `seen`, unusable) and resolve the flight.
-
-        Redis may cost the callers time until `deadline`. They get the value before it is stored.
-        """
+    async def fly(self, flights: Flights, flight: Flight, job: Job, seen: bytes) -> Loaded:
+        """Load a value that is not there (or is there as `seen`, unusable). It is returned before it is stored."""
         lease = new_lease()
         outcome: Outcome = "MISS"
         tags: dict[str, str] = {}
-        found: Entry | None = None
         try:
-            tags, found = await self._claim(flight, job, seen, lease, deadline)
-        except (Unavailable, TimeoutError) as error:
-            self._away(error if isinstance(error, Unavailable) else LateAnswer("no answer in time"))
+            tags, entry = await self._claim(flight, job, seen, lease)
+            if entry is not None:
+                loaded = Loaded(entry, "HIT")
+                flight.resolve(loaded)
+                flights.remove(flight)
+                return loaded
+        except Unavailable as error:
+            self._unavailable(error)
             outcome = "BYPASS"
             if isinstance(error, Refused) or job.key.strategy.tags:
                 lease = b""  # else the claim may have arrived all the same, and the fill is worth an attempt
-        except asyncio.CancelledError:
-            flight.result.cancel()
+        except BaseException:
+            flights.abandon(flight)
+            flights.spawn(self._release(job.name, lease))
             raise
-        if found is not None:
-            flight.result.set_result(Loaded(found, "HIT"))
-        elif not await self._load(flight, job, tags, outcome, lease, job.name, lease) and lease:
-            await self._quietly(self._store.release(job.name, lease))
+        return await self._load(flights, flight, job, tags, outcome, lease, job.name, lease)
 
-    async def fly_alone(self, flight: Flight, job: Job) -> None:
+    async def fly_alone(self, flights: Flights, flight: Flight, job: Job) -> Loaded:
         """Load without Redis."""
-        await self._load(flight, job, {}, "BYPASS", b"", "", b"")
+        return await self._load(flights, flight, job, {}, "BYPASS", b"", "", b"")
 
-    async def fly_again(self, flight: Flight, job: Job, lease_name: str, seen: bytes) -> None:
-        """Load a value again that is still there as `seen`, unless another process does (then nothing results)."""
+    async def fly_again(
+        self, flights: Flights, flight: Flight, job: Job, lease_name: str, seen: bytes, *, force: bool = False
+    ) -> Loaded | None:
+        """Load a value again that is still there as `seen`; None when another process does, unless it is forced."""
         lease = new_lease()
-        taken, tags = False, {}
+        tags: dict[str, str] = {}
         try:
-            taken = await self._store.take_lease(lease_name, lease, _LEASE_MS)
-            tags = await self._tags.before_load(job.key.tags) if taken else {}
+            taken = await self._store.take_lease(lease_name, lease, _LEASE_MS) or force
+            if taken:
+                tags = await self._tags.before_load(job.key.tags)
         except Unavailable as error:
-            self._away(error)
-            taken = False
+            self._unavailable(error)
+            taken = force
+        except BaseException:
+            flights.abandon(flight)
+            raise
         if not taken:
-            flight.result.cancel()
-        elif await self._load(flight, job, tags, "MISS", seen, lease_name, lease):
-            # After an error the lease stays until it ends, so that no other process runs into the same error at once.
-            await self._quietly(self._store.release(lease_name, lease))
+            flights.abandon(flight)
+            return None
+        return await self._load(flights, flight, job, tags, "MISS", seen, lease_name, lease)
 
-    async def _claim(
-        self, flight: Flight, job: Job, seen: bytes, lease: bytes, deadline: float
-    ) -> tuple[dict[str, str], Entry | None]:
+    async def _claim(self, flight: Flight, job: Job, seen: bytes, lease: bytes) -> tuple[dict[str, str], Entry | None]:
         """Get the lease, or the value that another process stored meanwhile."""
         holder, ended = b"", 0
         while ended < MAX_ENDED_LEASES:
-            async with asyncio.timeout(max(0.001, deadline - time.monotonic())):
-                tags = await self._tags.before_load(job.key.tags)
-                found = await self._store.claim(job.name, seen, lease, _LEASE_MS)
-                if isinstance(found, Entry) and (found.proven or await self._tags.prove(found)):
-                    return tags, found
+            tags = await self._tags.before_load(job.key.tags)
+            found = await self._store.claim(job.name, seen, lease, _LEASE_MS)
+            if isinstance(found, Entry) and (found.proven or await self._tags.prove(found)):
+                found.counters = job.counters
+                return tags, found
             seen = b""
             if isinstance(found, Held):
                 if found.prefix == lease:
@@ -124,7 +138,6 @@ class Leases:
                     await self._store.wait_changed(found, LEASE_S)
                 finally:
                     flight.waiting = False
-                deadline = time.monotonic() + self._timeout_s
                 continue
             ended += 1
             if found is not None and not isinstance(found, str):
@@ -133,6 +146,7 @@ class Leases:
 
     async def _load(
         self,
+        flights: Flights,
         flight: Flight,
         job: Job,
         tags: dict[str, str],
@@ -140,71 +154,131 @@ class Leases:
         expected: bytes,
         lease_name: str,
         lease: bytes,
-    ) -> bool:
-        """Run the loader, resolve the flight, then store the value in place of `expected`. Whether it is stored."""
+    ) -> Loaded:
+        """Run the loader and resolve the flight; then the value is stored in place of `expected`."""
         counters = job.counters
         counters.loads += 1
         started = time.monotonic()
         try:
-            value = await self._run(job, lease_name, lease)
-            load_s = time.monotonic() - started
-            stored, entry = self.prepare(job, value, tags, load_s)
-        except asyncio.CancelledError:
-            flight.result.cancel()
+            value = await self._run(flights, flight, job, lease_name, lease)
+            stored, entry = self.prepare(job, value, tags, time.monotonic() - started)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                counters.load_errors += 1
+                flight.fail(error)
+            flights.abandon(flight)
+            # The lease of a refresh that failed stays until it ends: no other process runs into the same error at once.
+            if lease and (lease is expected or not isinstance(error, Exception)):
+                flights.spawn(self._release(lease_name, lease))
             raise
-        except Exception as error:  # noqa: BLE001 (whatever it is belongs to the callers that wait for it)
-            counters.load_errors += 1
-            flight.result.set_exception(error)
-            return False
         finally:
             counters.load_latency.add(time.monotonic() - started)
-        flight.result.set_result(Loaded(entry, outcome))
-        if stored is None or not expected:
-            return False
-        raw = pack(stored)
-        try:
-            kept = await self._store.replace(job.name, expected, raw, stored.stale_until_ms)
-        except Unavailable as error:
-            self._away(error)
-            kept = False
-        if kept:
-            counters.bytes_written += len(raw)
+        loaded = Loaded(entry, outcome)
+        flight.resolve(loaded)
+        if lease or expected:
+            flights.spawn(self._fill(flights, flight, job, stored, expected, lease_name, lease))
+            await asyncio.sleep(0)  # now it has been sent: what this caller asks next comes after it
         else:
-            counters.unstored += 1
-        return kept
+            flights.remove(flight)
+        return loaded
 
-    async def _run(self, job: Job, lease_name: str, lease: bytes) -> Any:
-        """The loader's value; the lease is renewed meanwhile."""
-        loading = asyncio.ensure_future(job.load())
+    async def _fill(
+        self,
+        flights: Flights,
+        flight: Flight,
+        job: Job,
+        stored: Stored | None,
+        expected: bytes,
+        lease_name: str,
+        lease: bytes,
+    ) -> None:
+        """Store what was loaded, and give the lease back where the value has not taken its place."""
+        kept = False
         try:
-            while not (await asyncio.wait((loading,), timeout=RENEW_S))[0]:
-                if lease:
-                    await self._quietly(self._store.renew(lease_name, lease, _LEASE_MS))
-        except asyncio.CancelledError:
-            loading.cancel()
-            raise
-        if loading.cancelled():
-            raise LoaderCancelled(job.key.key)
-        return loading.result()
-
-    async def _quietly(self, asked: Awaitable[object]) -> None:
-        try:
-            await asked
+            if stored is not None and expected:
+                raw = pack(stored)
+                kept = await self._store.replace(job.name, expected, raw, self.ttl_ms(stored))
+                if kept:
+                    job.counters.bytes_written += len(raw)
+            if lease and not (kept and lease is expected):
+                await self._store.release(lease_name, lease)
         except Unavailable as error:
-            self._away(error)
+            self._unavailable(error)
+        finally:
+            job.counters.unstored += stored is not None and bool(expected) and not kept
+            flights.remove(flight)
+
+    async def _run(self, flights: Flights, flight: Flight, job: Job, lease_name: str, lease: bytes) -> Any:
+        """The loader's value. What it loads in turn knows by `loading` who waits for it."""
+        hard = job.key.strategy.hard_timeout
+        hard_s = None if hard is None or job.background_safe else seconds(hard)
+        token = loading.set((*loading.get(), flight))
+        renewing: list[asyncio.Task[Any]] = []
+        long_load = asyncio.get_running_loop().call_later(
+            RENEW_S, lambda: renewing.append(flights.spawn(self._while_it_loads(flights, flight, lease_name, lease)))
+        )
+        try:
+            async with asyncio.timeout(hard_s) as limit:
+                awaitable = job.load()
+                if not inspect.isawaitable(awaitable):
+                    raise TypeError(
+                        f"The loader of cache key {job.key.key!r} returned a {type(awaitable).__name__} instead of "
+                        "something to await: declare it with `async def` (or use easymo.cache.sync)."
+                    )
+                return await awaitable
+        except TimeoutError:
+            if hard_s is not None and limit.expired():
+                raise LoaderTimeout(job.key.key, hard_s) from None
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                raise LoaderCancelled(job.key.key) from None
+            raise
+        finally:
+            loading.reset(token)
+            long_load.cancel()
+            for task in renewing:
+                task.cancel()
+
+    async def _while_it_loads(self, flights: Flights, flight: Flight, lease_name: str, lease: bytes) -> None:
+        """Renew the lease of a long load, until it is too long."""
+        ends_at = time.monotonic() + LOAD_LIMIT_S - RENEW_S
+        while time.monotonic() < ends_at:
+            if lease and not await self._renew(lease_name, lease):
+                flights.remove(flight)  # the key was deleted, or the lease has ended
+            await asyncio.sleep(RENEW_S)
+        _log.warning(
+            "The loader of %r takes longer than %g s; others load for themselves now", flight.key, LOAD_LIMIT_S
+        )
+        flights.abandon(flight)
+
+    async def _renew(self, name: str, lease: bytes) -> bool:
+        """Whether the lease is still ours, as far as anybody knows."""
+        try:
+            found = await self._store.renew(name, lease, _LEASE_MS)
+        except Unavailable as error:
+            self._unavailable(error)
+            return True
+        return isinstance(found, Held) and found.prefix == lease
+
+    async def _release(self, name: str, lease: bytes) -> None:
+        try:
+            await self._store.release(name, lease)
+        except Unavailable as error:
+            self._unavailable(error)
 
     def prepare(self, job: Job, value: Any, tags: dict[str, str], load_s: float) -> tuple[Stored | None, Entry]:
         """The stored form of a value (None when its ttl is 0) and the entry that stands for it here."""
         strategy = job.key.strategy
-        try:
-            payload = self._encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise UnstorableValue(job.key.key, str(error)) from error
+        payload = self._values.encode(job.key.key, value)
         ttl_s = seconds(job.ttl(value) if callable(job.ttl) else job.ttl) * (1 - strategy.jitter * random.random())
-        fresh_until = time.monotonic() + ttl_s
-        refresh_at = fresh_until - max(EARLY_RATIO * ttl_s, min(2 * load_s, ttl_s / 2))
+        fresh_until = refresh_at = time.monotonic() + ttl_s
+        if strategy.refresh == "background":
+            refresh_at -= max(EARLY_RATIO * ttl_s, min(2 * load_s, ttl_s / 2))
         stale_until = fresh_until + seconds(strategy.stale_for)
-        entry = Entry(new_prefix(), payload, refresh_at, fresh_until, stale_until, tags, job.counters)
+        compressed = self._compress_from is not None and len(payload) >= self._compress_from
+        entry = Entry(new_prefix(compressed), payload, refresh_at, fresh_until, stale_until, tags, job.counters)
         if ttl_s <= 0:
             return None, entry
         offset_s = self._store.epoch_minus_local_s
@@ -212,3 +286,7 @@ class Leases:
             int((local_s + offset_s) * 1000) for local_s in (refresh_at, fresh_until, stale_until)
         )
         return Stored(entry.prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tags, payload), entry
+
+    def ttl_ms(self, stored: Stored) -> int:
+        """How long Redis keeps a value that is sent to it now."""
+        return max(1, stored.stale_until_ms - int((time.monotonic() + self._store.epoch_minus_local_s) * 1000))

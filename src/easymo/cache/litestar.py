@@ -10,18 +10,24 @@ For example:
         return await cached_response(cache, strategies.live_calls(50), load_live_calls, request)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Request, Response
-from litestar.config.app import AppConfig
-from litestar.di import Provide
-from litestar.enums import MediaType
-from litestar.plugins import InitPlugin
+from easymo.cache.errors import needs
+
+try:
+    from litestar import Litestar, Request, Response
+    from litestar.config.app import AppConfig
+    from litestar.di import Provide
+    from litestar.enums import MediaType
+    from litestar.plugins import InitPlugin
+except ModuleNotFoundError as error:
+    raise needs(__name__, "litestar") from error
 
 from easymo.cache.http import headers_for, is_unchanged
-from easymo.cache.service import CacheService, Loader
+from easymo.cache.opening import Loader
+from easymo.cache.service import CacheService
 from easymo.cache.strategy import Key
 
 
@@ -47,14 +53,22 @@ class CachePlugin(InitPlugin):
 
 
 async def cached_response(
-    cache: CacheService, key: str | Key, loader: Loader, request: Request[Any, Any, Any], *, public: bool = False
+    cache: CacheService,
+    key: str | Key,
+    loader: Loader,
+    request: Request[Any, Any, Any],
+    *,
+    public: bool = False,
+    vary: Sequence[str] = (),
+    background_safe: bool = False,
 ) -> Response[bytes]:
     """The JSON of a value, sent without decoding it, with X-Cache, Cache-Control and ETag.
 
-    A client that has this version already gets 304 and no body. `public`: see `headers_for`.
+    A client that has this content already gets 304 and no body. `public` and `vary`: see `headers_for`;
+    `background_safe`: see `CacheService.get_or_set`.
     """
-    cached = await cache.get_or_set_bytes(key, loader)
-    headers = headers_for(cached, public=public)
-    if is_unchanged(request.headers.get("if-none-match"), cached):
+    cached = await cache.get_or_set_bytes(key, loader, background_safe=background_safe)
+    headers = headers_for(cached, public=public, vary=vary)
+    if is_unchanged(request.headers.get("if-none-match"), headers):
         return Response(b"", status_code=304, headers=headers)
     return Response(bytes(cached), media_type=MediaType.JSON, headers=headers)

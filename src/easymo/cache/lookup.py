@@ -12,78 +12,83 @@ A value that does not decode as the caller's `type` was stored by another releas
 most once; after that the caller's own load is used and not stored. Each read is counted as exactly one outcome.
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from easymo.cache.coherence import Names
 from easymo.cache.counters import Counters, Events
-from easymo.cache.errors import (
-    CacheNotOpen,
-    LateAnswer,
-    LoaderTimeout,
-    Refused,
-    Unavailable,
-    UnstorableValue,
-)
+from easymo.cache.errors import CacheNotOpen, LateAnswer, LoaderTimeout, Refused, Unavailable, UnstorableValue
 from easymo.cache.flight import Flight, Flights, Loaded
-from easymo.cache.immutable import is_atom, is_immutable_type
 from easymo.cache.lease import Job, Leases
 from easymo.cache.near import Entry, Near
 from easymo.cache.refresh import Refreshes
 from easymo.cache.store import Found, Outdated, Store
 from easymo.cache.stored_form import Foreign
-from easymo.cache.strategy import seconds
+from easymo.cache.strategy import Key, seconds
 from easymo.cache.tags import Tags
+from easymo.cache.values import Values
+
+_AT_MOST: Final = 2
+"""So often a value that does not fit is replaced; other releases of the program may write it again each time."""
 
 
 class Lookup:
     """What `CacheService` does when the near cache has no answer. It counts how each read ended."""
 
     def __init__(
-        self, names: Names, near: Near, store: Store, flights: tuple[Flights, Flights], events: Events, timeout_s: float
+        self,
+        names: Names,
+        near: Near,
+        store: Store,
+        flights: tuple[Flights, Flights],
+        events: Events,
+        values: Values,
+        compress_from: int | None,
     ) -> None:
         self._names = names
-        self._near = near
+        self.near = near
         self._store = store
-        self._flights, refreshing = flights
+        self._flights, self._refreshing = flights
         self._events = events
-        self._timeout_s = timeout_s
+        self._values = values
         self.tags = Tags(names, near, store)
-        self.leases = Leases(store, self.tags, timeout_s, self.away)
-        self._refreshes = Refreshes(self.leases, refreshing)
-        self._forms: dict[Any, tuple[Callable[[bytes], Any], bool]] = {}
+        self.leases = Leases(store, self.tags, values, compress_from, self.unavailable)
+        self._refreshes = Refreshes(self.leases, self._refreshing)
+        self.open = False
 
     async def close(self) -> None:
-        """Cancel what is still loading."""
+        """Abandon what is still loading."""
+        self.open = False
         await self._flights.close()
-        await self._refreshes.close()
+        await self._refreshing.close()
 
-    def away(self, error: Unavailable) -> None:
+    def unavailable(self, error: Unavailable) -> None:
         """Count a failure of the store."""
         if isinstance(error, Refused):
             self._events.error(error.code)
         elif isinstance(error, LateAnswer):
             self._events.timeouts += 1
 
-    async def find(self, key: str, counters: Counters) -> tuple[Found, bool]:
+    async def find(self, key: Key, counters: Counters) -> tuple[Found, bool]:
         """What there is for a key, and whether it was here. An entry may be stale."""
-        entry = self._near.entries.get(key)
+        entry = self.near.usable(key.key)
         started = monotonic()
         if entry is not None and started < entry.stale_until:
             return entry, True
-        name = self._names.data + key
+        name = self._names.data + key.key
+        tags = key.tags if key.strategy.tags else ()
         try:
+            # Ahead of the value: known by then, they prove it as it arrives, and it may be kept in the process.
+            asked = self.tags.ask(tags) if tags else {}
             found = await self._store.get(name)
-            if not isinstance(found, Entry) or not found.proven:
-                found = await self._settled(name, found, started + self._timeout_s)
+            if isinstance(found, Entry) and not found.proven and not await self.tags.prove(found, asked):
+                found = Outdated(found.prefix)
         except Refused as error:
             if error.code != "WRONGTYPE":
                 raise
-            await self._store.delete((name,))
             found = Foreign(b"")
         ended = monotonic()
         counters.redis_latency.add(ended - started)
@@ -94,94 +99,73 @@ class Lookup:
                 return None, False
         elif isinstance(found, Foreign):
             counters.corrupt += 1
+            if not found.prefix:
+                await self._store.delete((name,))  # it has no bytes by which to replace it
         return found, False
 
-    async def _settled(self, name: str, found: Found, ends: float) -> Found:
-        """What a read means when it is no value that can be served as it is."""
-        if isinstance(found, Foreign) and not found.prefix:
-            await self._store.delete((name,))  # it has no bytes by which to replace it
-        if not isinstance(found, Entry):
-            return found
-        try:
-            async with asyncio.timeout(max(0.001, ends - monotonic())):
-                return await self._proven(name, found)
-        except TimeoutError:
-            raise LateAnswer("no answer in time") from None
-
-    async def _proven(self, name: str, found: Entry) -> Found:
-        """The same value, if its tags still have the versions that it was stored with."""
-        if not await self.tags.prove(found):
-            return Outdated(found.prefix)
-        if not self._store.tracks:
-            return found
-        # Its tags are tracked from here on, so that the next answer may be kept in the process.
-        again = await self._store.get(name)
-        if isinstance(again, Entry) and not again.proven:
-            return again if await self.tags.prove(again) else Outdated(again.prefix)
-        return again
-
-    def count_hit(self, entry: Entry, near: bool, counters: Counters) -> None:
-        if monotonic() >= entry.fresh_until:
-            counters.stale += 1
-        elif near:
-            counters.near_hits += 1
-        else:
-            counters.redis_hits += 1
+    def is_fresh(self, entry: Entry) -> bool:
+        return monotonic() < entry.fresh_until
 
     def decode(self, key: str, entry: Entry, type_: Any) -> Any:
         entry.visited = True
         if entry.type is type_:
             return entry.value
-        form = self._forms.get(type_)
-        if form is None:
-            form = self._forms[type_] = msgspec.json.Decoder(type_).decode, is_immutable_type(type_)
-        decode, immutable = form
-        value = decode(entry.payload)
-        if immutable or (type_ is Any and is_atom(value)):
-            self._near.keep_decoded(key, entry, type_, value)
+        value, shareable = self._values.decode(entry.payload, type_)
+        if shareable:
+            self.near.keep_decoded(key, entry, type_, value)
         return value
 
-    async def value(self, job: Job, type_: Any) -> Any:
-        loaded = await self.fetch(job)
-        for attempt in range(2):
+    def loaded(self, job: Job, entry: Entry, type_: Any) -> Any:
+        """A value that was just loaded. Raises UnstorableValue when it is not of the type that the caller names."""
+        try:
+            return self.decode(job.key.key, entry, type_)
+        except msgspec.DecodeError as error:
+            raise UnstorableValue(job.key.key, f"it does not fit type={type_!r} ({error})") from error
+
+    async def value(self, job: Job, type_: Any, *, force: bool = False) -> Any:
+        loaded = await self.fetch(job, force=force)
+        for attempt in range(_AT_MOST):
+            if loaded.outcome != "HIT":
+                break
             try:
                 return self.decode(job.key.key, loaded.entry, type_)
-            except msgspec.DecodeError as error:
-                if loaded.outcome != "HIT":
-                    raise UnstorableValue(job.key.key, f"it does not fit type={type_!r} ({error})") from error
-            # Another release of the program may store another form under this key: load ours, at most twice.
-            job.counters.corrupt += 1
-            self._near.drop(job.key.key)
-            if attempt == 0:
-                loaded = await self.fetch(job, loaded.entry.prefix)
-            else:
-                loaded = await self._join(self._alone(job), job)
-        return self.decode(job.key.key, loaded.entry, type_)
+            except msgspec.DecodeError:
+                job.counters.corrupt += 1
+                self.near.drop(job.key.key)
+            loaded = await (self._alone(job) if attempt else self.fetch(job, loaded.entry.prefix))
+        return self.loaded(job, loaded.entry, type_)
 
-    async def fetch(self, job: Job, unusable: bytes = b"") -> Loaded:
-        """A usable value from anywhere; what is stored as `unusable` is loaded anew."""
-        deadline = monotonic() + self._timeout_s
+    async def fetch(self, job: Job, unusable: bytes = b"", *, force: bool = False) -> Loaded:
+        """A usable value from anywhere. What is stored as `unusable` is loaded anew; `force` loads in any case."""
         text = job.key.key
-        flight = self._flights.get(text)
-        if flight is None:
-            seen, reachable = unusable, True
-            try:
-                if not unusable:
-                    found, near = await self.find(text, job.counters)
-                    if isinstance(found, Entry):
-                        return await self._serve(job, found, near)
-                    if isinstance(found, Foreign | Outdated):
-                        seen = found.prefix
-            except Unavailable as error:
-                self.away(error)
-                reachable = False
-            flight = self._flights.get(text)
+        while True:
+            if not self.open:
+                raise CacheNotOpen
+            flight = None if force else self._flights.get(text)
             if flight is None:
-                flight = self._take_off(job, seen, deadline) if reachable else self._alone(job)
-        if flight.succeeded() and flight.result.result().outcome != "BYPASS":
-            job.counters.near_hits += 1  # it is loaded and on its way to Redis
-            return Loaded(flight.result.result().entry, "HIT")
-        loaded = await self._join(flight, job)
+                seen, reachable = unusable, True
+                try:
+                    if not unusable:
+                        found, near = await self.find(job.key, job.counters)
+                        if isinstance(found, Entry):
+                            return await (self._forced(job, found) if force else self._serve(job, found, near))
+                        if isinstance(found, Foreign | Outdated):
+                            seen = found.prefix
+                except Unavailable as error:
+                    self.unavailable(error)
+                    reachable = False
+                flight = None if force else self._flights.get(text)
+            if flight is None:
+                loaded = await (self._take_off(job, seen) if reachable else self._alone(job))
+            elif flight.succeeded() and flight.result.result().outcome != "BYPASS":
+                job.counters.near_hits += 1  # it is loaded and on its way to Redis
+                return Loaded(flight.result.result().entry, "HIT")
+            else:
+                loaded = await self._join(flight, job)
+            if loaded is not None:
+                return self._counted(job, loaded)
+
+    def _counted(self, job: Job, loaded: Loaded) -> Loaded:
         if loaded.outcome == "MISS":
             job.counters.misses += 1
         elif loaded.outcome == "BYPASS":
@@ -191,33 +175,53 @@ class Lookup:
         return loaded
 
     async def _serve(self, job: Job, entry: Entry, near: bool) -> Loaded:
-        """A value that is there: at once, but loaded again in the background when it is old."""
-        now = monotonic()
-        if now >= entry.refresh_at:
-            refresh = self._refreshes.start(self._flight(job), job, self._names.lease + job.key.key, entry.prefix)
-            patience_s = seconds(job.key.strategy.soft_timeout)
-            if refresh is not None and patience_s > 0 and now >= entry.fresh_until:
-                await asyncio.wait((refresh.result,), timeout=patience_s)
-                if refresh.succeeded():
-                    job.counters.misses += 1
-                    return refresh.result.result()
-        self.count_hit(entry, near, job.counters)
+        """A value that is there: loaded again when it is old, and served while that goes on or when it fails."""
+        if monotonic() >= entry.refresh_at:
+            lease_name = self._names.lease + job.key.key
+            newer = await self._refreshes.newer(job, self._names_of(job), lease_name, entry)
+            if newer is not None:
+                self.near.drop(job.key.key)  # the new value is on its way to Redis
+                return self._counted(job, newer)
+        if monotonic() >= entry.fresh_until:
+            job.counters.stale += 1
+        elif near:
+            job.counters.near_hits += 1
+        else:
+            job.counters.redis_hits += 1
         return Loaded(entry, "HIT")
 
-    def _take_off(self, job: Job, seen: bytes, deadline: float) -> Flight:
-        flight = self._flight(job)
-        self._flights.start(job.key.key, flight, self.leases.fly(flight, job, seen, deadline))
-        return flight
+    async def _forced(self, job: Job, entry: Entry) -> Loaded:
+        """Load in place of a value that is there; others are served that one meanwhile."""
+        flight = self._refreshing.begin(job.key.key, self._names_of(job))
+        lease_name = self._names.lease + job.key.key
+        loaded = await self.leases.fly_again(self._refreshing, flight, job, lease_name, entry.prefix, force=True)
+        assert loaded is not None  # it is forced
+        self.near.drop(job.key.key)
+        return self._counted(job, loaded)
 
-    def _alone(self, job: Job) -> Flight:
-        flight = self._flight(job)
-        self._flights.start(job.key.key, flight, self.leases.fly_alone(flight, job))
-        return flight
+    async def _take_off(self, job: Job, seen: bytes) -> Loaded | None:
+        flight = self._flights.begin(job.key.key, self._names_of(job))
+        return await self._run(flight, job, self.leases.fly(self._flights, flight, job, seen))
 
-    def _flight(self, job: Job) -> Flight:
-        return Flight((job.name, *self._names.of_tags(job.key.tags)))
+    async def _alone(self, job: Job) -> Loaded:
+        flight = self._flights.begin(job.key.key, self._names_of(job))
+        loaded = await self._run(flight, job, self.leases.fly_alone(self._flights, flight, job))
+        if loaded is None:
+            raise CacheNotOpen
+        return loaded
 
-    async def _join(self, flight: Flight, job: Job) -> Loaded:
+    async def _run(self, flight: Flight, job: Job, flying: Coroutine[Any, Any, Loaded]) -> Loaded | None:
+        """Load within this call, or in a task of its own where the loader may outlive it."""
+        if not job.background_safe:
+            return await flying
+        task = self._flights.spawn(flying)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await self._join(flight, job)
+
+    def _names_of(self, job: Job) -> tuple[str, ...]:
+        return (job.name, *self._names.of_tags(job.key.tags)) if job.key.strategy.tags else (job.name,)
+
+    async def _join(self, flight: Flight, job: Job) -> Loaded | None:
         hard_timeout = job.key.strategy.hard_timeout
         hard_s = None if hard_timeout is None else seconds(hard_timeout)
         try:
@@ -226,8 +230,3 @@ class Lookup:
             if hard_s is None or flight.result.done():
                 raise
             raise LoaderTimeout(job.key.key, hard_s) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if flight.result.cancelled() and task is not None and not task.cancelling():
-                raise CacheNotOpen from None  # it was closed while this caller waited
-            raise

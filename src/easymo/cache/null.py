@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
-from easymo.cache.commands import Argument, UntrackedCommands
+from easymo.cache.commands import UntrackedCommands
 from easymo.cache.errors import Unavailable
+from easymo.cache.store import Done
+from easymo.cache.wire import Argument
 
 
 class NullStore(UntrackedCommands):
@@ -20,8 +22,8 @@ class NullStore(UntrackedCommands):
     def _send(self, *command: Argument, parse: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
         raise Unavailable(self.last_error)
 
-    async def delete(self, names: Iterable[str]) -> int:
-        return 0
+    async def delete(self, names: Iterable[str]) -> Done:
+        return Done(0)
 
     async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
         nothing: tuple[list[str], ...] = ()

@@ -7,13 +7,17 @@ For example:
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from easymo.cache.counters import LATENCY_BUCKETS_S, READS, CacheStats, LatencyStats
+from easymo.cache.errors import needs
 
-from easymo.cache.counters import LATENCY_BUCKETS_S, CacheStats, LatencyStats
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+    from prometheus_client.registry import Collector
+except ModuleNotFoundError as error:
+    raise needs(__name__, "prometheus-client") from error
+
 from easymo.cache.service import CacheService
 
-_READS = {"near_hits": "near_hit", "redis_hits": "redis_hit", "stale": "stale", "misses": "miss", "bypasses": "bypass"}
 _PER_STRATEGY = {
     "loads": "Loader runs.",
     "load_errors": "Loader runs that raised.",
@@ -60,7 +64,7 @@ class CacheCollector(Collector):
             "easymo_cache_reads", "Reads by strategy and outcome.", labels=["strategy", "outcome"]
         )
         for strategy, counted in stats.strategies.items():
-            for field, outcome in _READS.items():
+            for field, outcome in READS.items():
                 reads.add_metric([strategy, outcome], getattr(counted, field))
         yield reads
         for field, text in _PER_STRATEGY.items():

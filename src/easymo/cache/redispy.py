@@ -1,4 +1,4 @@
-"""The store for TLS, Sentinel and Cluster: redis-py carries the commands, without the near cache."""
+"""The store for Sentinel and Cluster: redis-py carries the commands, without the near cache."""
 
 import asyncio
 import logging
@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-import redis.asyncio as redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -21,10 +20,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from easymo.cache.commands import Argument, UntrackedCommands
+from easymo.cache.commands import UntrackedCommands
 from easymo.cache.counters import Events
 from easymo.cache.errors import LateAnswer, Refused, Unavailable
 from easymo.cache.store import BATCH, Listener
+from easymo.cache.wire import Argument
 
 SOCKET_TIMEOUT_S: Final = 1.0
 """What redis-py itself may take, for a hand-shake too; callers do not wait that long."""
@@ -52,7 +52,7 @@ class RedisPyStore(UntrackedCommands):
 
     def __init__(self, url: str, listener: Listener, events: Events, timeout_s: float) -> None:
         super().__init__(listener)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self.why_not_tracking = f"{url.partition('://')[0]}:// has no coherent near cache"
         self._client = client_for(url)
         self._events = events
@@ -92,7 +92,7 @@ class RedisPyStore(UntrackedCommands):
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(_retrieve)
-        await asyncio.wait((task,), timeout=self._timeout_s)
+        await asyncio.wait((task,), timeout=self.timeout_s)
         if not task.done():
             error = LateAnswer("the server did not answer in time")
             self._late_in_a_row += 1
@@ -124,7 +124,7 @@ class RedisPyStore(UntrackedCommands):
             self._listener.lost()
         reason = str(error) or "no answer"
         if reason != self.last_error:
-            _log.warning("Redis is away (%s); the cache goes on without it and keeps trying", reason)
+            _log.warning("Redis unavailable (%s); continuing without it and reconnecting", reason)
         self.connected, self.last_error = False, reason
         self._mend_later()
 
@@ -143,7 +143,7 @@ class RedisPyStore(UntrackedCommands):
             try:
                 async with asyncio.timeout(SOCKET_TIMEOUT_S):
                     await self._ping()
-                    await self.kept.send(self._unlink, self._scan)
+                    await self.kept.send(self._delete_each, self._scan)
             except (RedisError, OSError, TimeoutError) as error:
                 self.last_error = str(error) or "no answer"
                 continue
@@ -151,7 +151,7 @@ class RedisPyStore(UntrackedCommands):
                 self._events.connects += 1
             self.connected, self.last_error = True, ""
 
-    async def _unlink(self, *names: str) -> None:
+    async def _delete_each(self, *names: str) -> None:
         for name in names:  # each may live on another node
             await self._client.execute_command("UNLINK", name)
 
@@ -191,7 +191,7 @@ class RedisPyStore(UntrackedCommands):
 
 
 def client_for(url: str) -> Any:
-    """A redis-py client for rediss://, redis[s]+sentinel://host:port,host:port/service and redis[s]+cluster://host:port,…
+    """A redis-py client for redis[s]+sentinel://host:port,host:port/service and redis[s]+cluster://host:port,…
 
     `username:password@` stands before the hosts; what follows `?` are redis-py's own options (ssl_ca_certs=…).
     """
@@ -201,8 +201,6 @@ def client_for(url: str) -> Any:
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
     }
-    if scheme == "rediss":
-        return redis.Redis.from_url(url, **options)
     rest, _, query = rest.partition("?")
     login, _, places = rest.rpartition("@")
     hosts, _, path = places.partition("/")

@@ -1,44 +1,27 @@
 """CacheService: what a program calls."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
-from easymo.cache import commit
-from easymo.cache.coherence import Coherence, Names
-from easymo.cache.counters import CacheStats, Counters, Events
-from easymo.cache.errors import (
-    CacheError,
-    CacheNotOpen,
-    LateAnswer,
-    StrategyError,
-    Unavailable,
-)
-from easymo.cache.flight import Flights, Loaded, Outcome
-from easymo.cache.key import escape_glob
-from easymo.cache.lease import Job
-from easymo.cache.lookup import Lookup
-from easymo.cache.near import Entry, Near
-from easymo.cache.null import NullStore
-from easymo.cache.store import Store
-from easymo.cache.stored_form import pack
-from easymo.cache.stores import store_for
-from easymo.cache.strategy import Duration, Key, Strategy, Ttl, seconds
+from easymo.cache import commit, many
+from easymo.cache.cached_bytes import CachedBytes
+from easymo.cache.errors import CacheWarning, PatternRefused, Refused, StrategyError, Unavailable
+from easymo.cache.flight import Loaded
+from easymo.cache.key import escape_glob, is_encoded
+from easymo.cache.near import Entry
+from easymo.cache.opening import Loader, Opening
+from easymo.cache.store import Done
+from easymo.cache.strategy import Key, Tag, Ttl, meanings
 
 T = TypeVar("T")
 D = TypeVar("D")
-Loader = Callable[[], Awaitable[Any]]
-
-DEFAULT_NAMESPACE: Final = "easymo"
-BUDGET: Final = 0.9
-"""The part of `timeout` that waiting takes; the rest is for everything else a call does."""
-DEFAULT_NEAR_BYTES: Final = 64 * 1024 * 1024
+MAX_WARNED: Final = 1000
 
 
 class _Missing:
@@ -55,121 +38,55 @@ MISSING: Final = _Missing()
 """Pass as `default` to tell an absent value from a cached None."""
 
 
-class CachedBytes(bytes):
-    """The JSON of a value, as it is, and where it came from: `outcome` is HIT (a stale value too), MISS or BYPASS.
-
-    `max_age_s` is what is left of the ttl in whole seconds, 0 for a stale value or one that could not be stored.
-    `version` is different for every load: an ETag.
-    """
-
-    outcome: Outcome
-    max_age_s: int
-    version: str
-
-    @classmethod
-    def of(cls, loaded: Loaded) -> "CachedBytes":
-        self = cls(loaded.entry.payload)
-        self.outcome = loaded.outcome
-        self.max_age_s = 0 if loaded.outcome == "BYPASS" else max(0, int(loaded.entry.fresh_until - monotonic()))
-        self.version = loaded.entry.prefix[-8:].hex()
-        return self
-
-
-class CacheService:
+class CacheService(Opening):
     """A cache in two levels: this process and Redis.
 
-    `url` is redis:// or unix:// for one server (the fast path); rediss://, redis+sentinel:// and redis+cluster:// go
-    through redis-py without the near cache; memory:// is for tests. `default_ttl` (seconds or a timedelta) holds
-    where neither the call nor the strategy says. Every key in Redis begins with `namespace`. `near_bytes` bounds the
-    near cache, 0 turns it off. `timeout` is the most that Redis may cost one call; a slower Redis counts as away.
+    `url` is redis://, rediss:// (TLS; valkey:// and valkeys:// mean the same) or unix:// for one server;
+    redis+sentinel:// and redis+cluster:// go through redis-py without the near cache; memory:// is for tests, empty
+    each time it is opened. `default_ttl` (seconds or a timedelta) holds where neither the call nor the strategy
+    says. Every key in Redis begins with `namespace`. `near_bytes` bounds the near cache, 0 turns it off.
 
-    Use it inside `async with cache:`. When Redis is away, every method goes on without it, callers get what their
-    loader returns, and the event is counted (see `stats`); no method raises because of Redis. Keys are texts or what a
-    `Strategy` returns.
+    `timeout` is how long a call waits while Redis says nothing; after that Redis counts as unavailable until it
+    answers again. It grows with the measured round trip where Redis is far (`stats`).
+
+    `encoders` maps classes to functions that give their JSON form, or to pairs of it and the way back. Values of
+    `compress_from` bytes or more are compressed. `credentials` is called for each connection and gives a password
+    or a pair of user name and password. `tls` is used in place of the TLS options of the URL.
+
+    Use it inside `async with cache:`; it may be opened again, also in another event loop. When Redis is unavailable,
+    every method goes on without it, callers get what their loader returns, and the event is counted (see `stats`);
+    only `eval` raises because of Redis. Keys are texts or what a `Strategy` returns.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        default_ttl: Duration = 300,
-        namespace: str = DEFAULT_NAMESPACE,
-        near_bytes: int = DEFAULT_NEAR_BYTES,
-        timeout: Duration = 0.05,
-    ) -> None:
-        self._default_ttl_s = seconds(default_ttl)
-        self._names = Names(namespace)
-        self._events = Events()
-        self._plain = Strategy("", key="{key}")
-        self._plain_counters = Counters()
-        self._strategies: dict[str, tuple[Strategy, Counters]] = {"": (self._plain, self._plain_counters)}
-        self._near = Near(near_bytes)
-        self._entries = self._near.entries
-        flights = Flights(), Flights()
-        self._coherence = Coherence(self._names, self._near, flights, self._plain_counters)
-        timeout_s = self._timeout_s = BUDGET * seconds(timeout)
-        self._store: Store = store_for(url, self._coherence, self._events, timeout_s)
-        self._coherence.store = self._store
-        self._lookup = Lookup(self._names, self._near, self._store, flights, self._events, timeout_s)
-        self._enabled = True
-        self._open = False
-
-    @classmethod
-    def from_env(cls, **options: Any) -> Self:
-        """A service at REDIS_URL (default redis://localhost:6379). With REDIS_ENABLED=false it never connects."""
-        enabled = os.environ.get("REDIS_ENABLED", "true").strip().lower()
-        if enabled not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
-            raise ValueError(f"REDIS_ENABLED is {enabled!r}; write true or false.")
-        if enabled in ("false", "0", "no", "off"):
-            service = cls("null://", **options)
-            service.disable()
-            return service
-        return cls(os.environ.get("REDIS_URL") or "redis://localhost:6379", **options)
-
-    async def __aenter__(self) -> Self:
-        await self._store.open()
-        self._open = True
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open = False
-        await self._lookup.close()
-        await self._store.close()
-        self._near.clear()
-
-    @overload
-    async def get(self, key: str | Key, default: Any = None) -> Any: ...
     @overload
     async def get(self, key: str | Key, default: None = None, *, type: type[T]) -> T | None: ...
     @overload
     async def get(self, key: str | Key, default: D, *, type: type[T]) -> T | D: ...
+    @overload
+    async def get(self, key: str | Key, default: Any = None, *, type: object = Any) -> Any: ...
     async def get(self, key: str | Key, default: Any = None, *, type: Any = Any) -> Any:
         """The cached value, decoded as `type`, or `default`. Never a stale one."""
-        entry = self._entries.get(key if key.__class__ is str else key.key)  # type: ignore[union-attr]
-        if entry is not None and entry.type is type and monotonic() < entry.fresh_until:
+        kind = key.__class__
+        text: Any = key if kind is str else key.key if kind is Key else ""  # type: ignore[union-attr]
+        entry = self._near.entries.get(text)
+        if entry is not None and entry.type is type and monotonic() < entry.refresh_at:
             entry.visited = True
             entry.counters.near_hits += 1
             return entry.value
-        if isinstance(key, str):
-            text, counters = key, self._plain_counters
-        else:
-            text, counters = key.key, self._counters(key.strategy)
-        if not self._open:
-            raise CacheNotOpen
+        key = self._key(key)
+        counters = self._counters(key.strategy)
         if not self._enabled:
             counters.bypasses += 1
             return default
         try:
-            found, near = await self._lookup.find(text, counters)
+            found, near = await self._lookup.find(key, counters)
         except Unavailable as error:
-            self._lookup.away(error)
+            self._lookup.unavailable(error)
             counters.bypasses += 1
             return default
         if isinstance(found, Entry) and monotonic() < found.fresh_until:
             try:
-                value = self._lookup.decode(text, found, type)
+                value = self._lookup.decode(key.key, found, type)
             except msgspec.DecodeError:
                 counters.corrupt += 1
             else:
@@ -181,60 +98,155 @@ class CacheService:
         counters.misses += 1
         return default
 
-    async def get_many(self, keys: Iterable[str | Key], *, type: Any = Any) -> dict[str, Any]:
-        """The values that are there, by the text of their key. The reads leave together."""
-        wanted = [self._key(key) for key in keys]
-        values = await asyncio.gather(*[self.get(key, MISSING, type=type) for key in wanted])
-        return {key.key: value for key, value in zip(wanted, values, strict=True) if value is not MISSING}
+    @overload
+    async def get_many(
+        self, keys: Iterable[str | Key], *, type: type[T], load: many.LoadMany | None = None, ttl: Ttl | None = None
+    ) -> dict[str, T]: ...
+    @overload
+    async def get_many(
+        self,
+        keys: Iterable[str | Key],
+        *,
+        type: object = Any,
+        load: many.LoadMany | None = None,
+        ttl: Ttl | None = None,
+    ) -> dict[str, Any]: ...
+    async def get_many(
+        self, keys: Iterable[str | Key], *, type: Any = Any, load: many.LoadMany | None = None, ttl: Ttl | None = None
+    ) -> dict[str, Any]:
+        """The values that are there, by the text of their key. The reads leave together.
+
+        `load` gets the keys that are missing, as they were passed, and returns their values by key; they are stored
+        for `ttl`. What it leaves out stays missing.
+        """
+        given = {key.key: (key, original) for key, original in self._keys(keys)}
+        jobs = {text: self._job(key, _no_loader, ttl) for text, (key, _) in given.items()}
+        entries: dict[str, Entry] = {}
+        if self._enabled:
+            entries = await many.read(self._lookup, self._store, list(jobs.values()))
+        values = {}
+        for text, entry in entries.items():
+            try:
+                values[text] = self._lookup.decode(text, entry, type)
+            except msgspec.DecodeError:
+                jobs[text].counters.corrupt += 1
+        missing = [job for text, job in jobs.items() if text not in values]
+        if load is None:
+            for job in missing:
+                job.counters.misses += 1
+            return values
+
+        async def load_them(keys: list[Key]) -> dict[Key, Any]:
+            originals = [given[key.key][1] for key in keys]
+            loaded = await load(originals)
+            by_text = {str(key): value for key, value in loaded.items()}
+            return {key: by_text[key.key] for key in keys if key.key in by_text}
+
+        if missing and self._enabled:
+            loaded = await many.load(self._lookup, missing, load_them)
+            return values | {text: self._lookup.decode(text, entry, type) for text, entry in loaded.items()}
+        off = await load_them([job.key for job in missing]) if missing else {}
+        return values | {job.key.key: self._off(job, off[job.key], type) for job in missing if job.key in off}
 
     async def set(self, key: str | Key, value: Any, ttl: Ttl | None = None) -> None:
         """Store a value. A load of the key that is under way will not overwrite it. `ttl=0` only removes the old one.
 
-        Raises ValueError for a ttl below zero and UnstorableValue for what JSON cannot carry.
+        Raises ValueError for a ttl below zero or without an end, and UnstorableValue for what JSON cannot carry.
         """
-        job = self._job(self._key(key), _no_loader, ttl)
-        stored, _ = self._lookup.leases.prepare(job, value, {}, 0.0)
-        if stored is None:
-            await self._delete((job.name,))
-            return
+        await self.set_many({key: value}, ttl)
+
+    async def set_many(self, values: Mapping[Any, Any], ttl: Ttl | None = None) -> Done:
+        """Store several values; the writes leave together. How many were stored, and how many not (`undone`)."""
+        jobs = [(self._job(key, _no_loader, ttl), values[given]) for key, given in self._keys(values)]
         if not self._enabled:
-            return
-        self._coherence.changed((job.name,))
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                tags = await self._lookup.tags.before_load(job.key.tags)
-                await self._store.put(job.name, pack(msgspec.structs.replace(stored, tags=tags)), stored.stale_until_ms)
-        except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
-            # Whether Redis has the new value is not known, so the old one must not be served any more.
-            self._store.keep((job.name,))
-            self._swallow(error)
+            for job, value in jobs:
+                self._lookup.leases.prepare(job, value, {}, 0.0)
+            return Done(0)
+        self._coherence.changed([job.name for job, _ in jobs])
+        return await many.store(self._lookup, self._store, jobs)
 
-    async def set_many(self, values: Mapping[str | Key, Any], ttl: Ttl | None = None) -> None:
-        """Store several values; the writes leave together."""
-        await asyncio.gather(*[self.set(key, value, ttl) for key, value in values.items()])
+    async def change(self, key: str | Key, change: Callable[[Any], Any], ttl: Ttl | None = None) -> Any:
+        """Replace a value by what `change` makes of it, though others do the same; MISSING where there is none.
+
+        The new value lasts for `ttl`, or as long as the old one would have.
+        """
+        job = self._job(self._key(key), _no_loader, ttl or 0)
+        changed = await many.change(self._lookup, self._store, job, change) if self._enabled else None
+        return MISSING if changed is None else self._lookup.decode(job.key.key, changed, Any)
+
+    async def add(self, key: str | Key, value: Any, ttl: Ttl | None = None) -> bool:
+        """Store a value where there is none; whether it was stored."""
+        job = self._job(self._key(key), _no_loader, ttl)
+        form, _ = self._lookup.leases.prepare(job, value, {}, 0.0)
+        if form is None or not self._enabled:
+            return False
+        return await many.add(self._lookup, self._store, job, form)
 
     @overload
-    async def get_or_set(self, key: str | Key, loader: Loader, *, ttl: Ttl | None = None) -> Any: ...
+    async def get_or_set(
+        self,
+        key: str | Key,
+        loader: Loader,
+        *,
+        ttl: Ttl | None = None,
+        type: type[T],
+        force: bool = False,
+        background_safe: bool = False,
+    ) -> T: ...
     @overload
-    async def get_or_set(self, key: str | Key, loader: Loader, *, ttl: Ttl | None = None, type: type[T]) -> T: ...
-    async def get_or_set(self, key: str | Key, loader: Loader, *, ttl: Ttl | None = None, type: Any = Any) -> Any:
+    async def get_or_set(
+        self,
+        key: str | Key,
+        loader: Callable[[], Awaitable[T]],
+        *,
+        ttl: Ttl | None = None,
+        type: object,
+        force: bool = False,
+        background_safe: bool = False,
+    ) -> T: ...
+    @overload
+    async def get_or_set(
+        self,
+        key: str | Key,
+        loader: Loader,
+        *,
+        ttl: Ttl | None = None,
+        force: bool = False,
+        background_safe: bool = False,
+    ) -> Any: ...
+    async def get_or_set(
+        self,
+        key: str | Key,
+        loader: Loader,
+        *,
+        ttl: Ttl | None = None,
+        type: Any = Any,
+        force: bool = False,
+        background_safe: bool = False,
+    ) -> Any:
         """The cached value, or what `loader` returns, stored for the next caller.
 
-        Of all callers in all processes one loads. Nobody waits for a value that is about to expire or is stale: it is
-        served while one caller loads it again. What the loader raises reaches everybody who waits, and is not cached.
+        Of all callers in all processes one loads, within its own call; if it is cancelled, another one does. What the
+        loader raises reaches everybody who waits, and is not cached. `force` loads in any case. For stale values see
+        `Strategy`; `background_safe` says that the loader may run when this call is over, because it uses nothing
+        that ends with it (such as the request's database session).
         """
-        entry = self._entries.get(key if key.__class__ is str else key.key)  # type: ignore[union-attr]
-        if entry is not None and entry.type is type and monotonic() < entry.refresh_at:
+        kind = key.__class__
+        text: Any = key if kind is str else key.key if kind is Key else ""  # type: ignore[union-attr]
+        entry = self._near.entries.get(text)
+        if entry is not None and entry.type is type and monotonic() < entry.refresh_at and not force:
             entry.visited = True
             entry.counters.near_hits += 1
             return entry.value
+        job = self._job(self._key(key), loader, ttl, background_safe)
         if not self._enabled:
-            self._counters(self._key(key).strategy).bypasses += 1
-            return await loader()
-        job = self._job(self._key(key), loader, ttl)
-        return await self._lookup.value(job, type)
+            job.counters.bypasses += 1
+            return self._off(job, await loader(), type)
+        return await self._lookup.value(job, type, force=force)
 
-    async def get_or_set_bytes(self, key: str | Key, loader: Loader, *, ttl: Ttl | None = None) -> CachedBytes:
+    async def get_or_set_bytes(
+        self, key: str | Key, loader: Loader, *, ttl: Ttl | None = None, background_safe: bool = False
+    ) -> CachedBytes:
         """Like `get_or_set`, but the JSON as it is stored, with its `outcome` and `max_age_s`: for responses.
 
         A loader that returns bytes returns the JSON itself, for example what the database made.
@@ -244,145 +256,112 @@ class CacheService:
             value = await loader()
             return msgspec.Raw(value) if isinstance(value, bytes) else value
 
-        job = self._job(self._key(key), load, ttl)
+        job = self._job(self._key(key), load, ttl, background_safe)
         if not self._enabled:
             job.counters.bypasses += 1
             entry = self._lookup.leases.prepare(job, await load(), {}, 0.0)[1]
             return CachedBytes.of(Loaded(entry, "BYPASS"))
         return CachedBytes.of(await self._lookup.fetch(job))
 
-    async def delete(self, *keys: str | Key) -> int:
+    async def delete(self, *keys: str | Key) -> Done:
         """Delete keys in every process; how many Redis had. Loads that began before are not stored.
 
-        When Redis is away the deletion is kept and sent before anything else once it is back.
+        A text may hold an id as it is (`f"doc:{path}"`): it is encoded as the strategies of this process do. When Redis
+        is unavailable the deletion is kept (`undone`) and sent when it is back.
         """
-        return await self._delete([self._names.of_key(key if isinstance(key, str) else key.key) for key in keys])
+        names: list[str] = []
+        doubtful = []
+        for key, given in self._keys(keys):
+            texts, made = ([key.key], True) if given is key else meanings(key.key, tag=False)
+            names += [self._names.of_key(text) for text in texts]
+            if not made and not is_encoded(key.key):
+                doubtful.append(key.key)
+        deleted = await self._delete(names)
+        if not deleted and not deleted.undone:
+            self._warn("key", doubtful)
+        return deleted
 
     async def invalidate_tag(self, *tags: str) -> None:
-        """Invalidate every value that carries one of these tags, in one step, however many there are."""
-        await self._delete(self._names.of_tags(tags))
+        """Invalidate every value that carries one of these tags, in one step, however many there are.
 
-    async def invalidate_pattern(self, pattern: str) -> int:
+        `Strategy.tag` builds a tag; a text may hold an id as it is, as for `delete`.
+        """
+        names: list[str] = []
+        doubtful = []
+        for tag in tags:
+            if not isinstance(tag, str):
+                raise StrategyError(f"A tag is a text or what `strategy.tag(…)` returns, not {tag!r}.")
+            texts, made = ([tag], True) if isinstance(tag, Tag) else meanings(tag, tag=True)
+            names += self._names.of_tags(texts)
+            if not made:
+                doubtful.append(tag)
+        deleted = await self._delete(names)
+        if not deleted and not deleted.undone:
+            self._warn("tag", doubtful)
+
+    def _warn(self, kind: str, texts: list[str]) -> None:
+        for text in texts:
+            if text not in self._warned and len(self._warned) < MAX_WARNED:
+                self._warned.add(text)
+                warnings.warn(
+                    f"Nothing carries the {kind} {text!r}, and no strategy of this process makes it, so nothing was "
+                    f"invalidated. Build it: `strategy{'(…)' if kind == 'key' else '.tag(…)'}`.",
+                    CacheWarning,
+                    stacklevel=3,
+                )
+
+    async def invalidate_pattern(self, pattern: str) -> Done:
         """Delete the keys of this namespace that match a glob (``voice_call:*``); how many there were.
 
         It walks through all keys of the server in batches (SCAN, UNLINK), so prefer a tag for what happens often.
-        `*`, `?`, `[…]` and `\\` are special; `Strategy.pattern` and `escape_glob` escape them in values.
+        `*`, `?`, `[…]` and `\\` are special; `Strategy.pattern` and `escape_glob` escape them in values. Raises
+        PatternRefused where the server does not permit SCAN.
         """
         full = escape_glob(self._names.data) + pattern
-        self._coherence.changed(None)
-        deleted = 0
+        deleted = undone = 0
         try:
             async for names in self._store.scan(full):
-                deleted += await self._store.delete(names)
-        except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
+                done = await self._store.delete(names)
+                deleted, undone = deleted + done, undone + done.undone
+        except Unavailable as error:
+            self._lookup.unavailable(error)
+            if isinstance(error, Refused) and error.of_the_command:
+                raise PatternRefused(pattern, error) from error
             self._store.keep(patterns=(full,))
-            self._swallow(error)
-        return deleted
+            return Done(deleted, undone + 1, error)
+        except asyncio.CancelledError:
+            self._store.keep(patterns=(full,))
+            raise
+        return Done(deleted, undone)
+
+    async def eval(self, script: str, keys: Sequence[str] = (), arguments: Sequence[str | bytes | int] = ()) -> Any:
+        """Run a Lua script on the connection of the cache (EVALSHA), for counters and limits beside it.
+
+        `keys` are full names, outside the namespace. Raises Unavailable: a script has no loader to fall back to.
+        """
+        self._check_open()
+        return await self._store.eval(script, keys, arguments)
 
     def after_commit(self, connection: Any) -> AbstractAsyncContextManager[commit.Later]:
-        """Open a transaction; what is deleted through `later` goes out only once it has committed.
+        """Delete through `later` only once the transaction has committed.
 
-            async with cache.after_commit(connection) as later:
-                await connection.execute("UPDATE …")
+            async with cache.after_commit(session) as later:
+                user.name = name
                 later.delete(CacheStrategies.user(user_id))
 
-        `connection` is an asyncpg connection or a SQLAlchemy 2 AsyncSession. Raises AfterCommitError inside an open
-        transaction, whose outcome this block could not know.
+        `connection` is a SQLAlchemy AsyncSession or AsyncConnection, or a connection of asyncpg or psycopg. Without an
+        open transaction, or with one that only began by itself (a SELECT did), the block commits at its end. Inside
+        `session.begin()` it does not, and the deletions wait for that commit. Raises AfterCommitError where the
+        commit could not be seen. For sync sessions and Django see `easymo.cache.sync`.
         """
         return commit.after_commit(self, connection)
 
-    def disable(self) -> None:
-        """From now on read and store nothing: loaders run for every call. Deletions still go out."""
-        self._enabled = False
-        self._near.accepting = False
-        self._near.clear()
-
-    def enable(self) -> None:
-        """The opposite of `disable`. Raises CacheError when REDIS_ENABLED=false was set at the start."""
-        if isinstance(self._store, NullStore):
-            raise CacheError(
-                "The cache was started without a server (REDIS_ENABLED=false): set it to true and restart."
-            )
-        self._enabled = self._near.accepting = True
-
-    async def stats(self) -> CacheStats:
-        """Counters of this process, and Redis' own figures apart."""
-        server: dict[str, int | str] | None = None
-        try:
-            server = await self._store.figures()
-        except Unavailable as error:
-            self._lookup.away(error)
-        return self.local_stats(server)
-
-    def local_stats(self, server: dict[str, int | str] | None = None) -> CacheStats:
-        """The part of `stats` that asks nobody."""
-        near = self._enabled and self._store.tracks and self._near.limit_bytes > 0
-        events, reason = self._events, self._store.why_not_tracking
-        if not near and not reason:
-            reason = "near_bytes is 0" if self._enabled else "the cache is disabled"
-        return CacheStats(
-            enabled=self._enabled,
-            connected=self._store.connected,
-            near=near,
-            near_reason=reason,
-            near_entries=len(self._near.entries),
-            near_bytes=self._near.bytes,
-            strategies={name: counters.read() for name, (_, counters) in self._strategies.items()},
-            connects=events.connects,
-            connect_failures=events.connect_failures,
-            losses=events.losses,
-            timeouts=events.timeouts,
-            deletions_kept=self._store.kept.times_kept,
-            deletions_sent_late=self._store.kept.sent_late,
-            deletions_waiting=len(self._store.kept),
-            errors=dict(events.errors),
-            last_error=self._store.last_error,
-            server=server,
-        )
-
-    def _key(self, key: str | Key) -> Key:
-        if not self._open:
-            raise CacheNotOpen
-        return Key(key, self._plain) if isinstance(key, str) else key
-
-    def _job(self, key: Key, load: Loader, ttl: Ttl | None) -> Job:
-        if ttl is None:
-            ttl = key.strategy.ttl if key.strategy.ttl is not None else self._default_ttl_s
-        return Job(key, self._names.of_key(key.key), load, self._counters(key.strategy), ttl)
-
-    def _counters(self, strategy: Strategy) -> Counters:
-        known = self._strategies.get(strategy.name)
-        if known is None:
-            for other, _ in self._strategies.values():
-                if other is not self._plain and other.shares_keys_with(strategy):
-                    raise StrategyError(
-                        f"Strategies {other.name!r} ({other.key}) and {strategy.name!r} ({strategy.key}) make the same "
-                        "keys, so one would read the other's values. Give one of them another prefix."
-                    )
-            known = self._strategies[strategy.name] = (strategy, Counters())
-        elif known[0] is not strategy and known[0] != strategy:
-            raise StrategyError(f"Two different strategies are named {strategy.name!r}; rename one of them.")
-        return known[1]
-
-    def _swallow(self, error: BaseException) -> None:
-        """Count a failure of Redis; raise what is none."""
-        if isinstance(error, TimeoutError):
-            self._lookup.away(LateAnswer("no answer in time"))
-        elif isinstance(error, Unavailable):
-            self._lookup.away(error)
-        else:
-            raise error
-
-    async def _delete(self, names: Iterable[str]) -> int:
-        names = tuple(names)
+    async def _delete(self, names: Sequence[str]) -> Done:
         self._coherence.changed(names)
-        if not names:
-            return 0
-        try:
-            return await self._store.delete(names)
-        except Unavailable as error:
-            self._lookup.away(error)
-            return 0
+        done = await self._store.delete(names)
+        if done.error is not None:
+            self._lookup.unavailable(done.error)
+        return done
 
 
 async def _no_loader() -> None:

@@ -1,18 +1,20 @@
-"""What a cache needs of the place that all processes share, and who is told of what arrives from there."""
+"""What a cache needs of the place that all processes share, and who hears of what arrives from there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+from easymo.cache.errors import Unavailable
 from easymo.cache.near import Entry
 from easymo.cache.stored_form import Foreign
 
+T = TypeVar("T")
 BATCH: Final = 500
 """Names per command when many are read or deleted."""
 
 
 class Held(NamedTuple):
-    """A lease in the key: somebody loads. `changed` is done when the key changes; None where nobody tells us."""
+    """A lease in the key: somebody loads. `changed` is done when the key changes; None where nobody would tell us."""
 
     prefix: bytes
     changed: asyncio.Future[None] | None
@@ -28,17 +30,45 @@ Found = Entry | Held | Outdated | Foreign | str | None
 """What a read of a name gives: a value, a lease, something unusable, the version of a tag, or nothing."""
 
 
+class Done(int):
+    """How many were stored, or how many of those to delete Redis had.
+
+    `undone`: for how many Redis gave no good answer, and `error` says why. Deletions are kept and sent later.
+    """
+
+    undone: int
+    error: Unavailable | None
+
+    def __new__(cls, count: int, undone: int = 0, error: Unavailable | None = None) -> "Done":
+        self = super().__new__(cls, count)
+        self.undone, self.error = undone, error
+        return self
+
+
 class Listener(Protocol):
-    """Told of everything in the order in which Redis sent it."""
+    """Hears of everything in the order in which Redis sent it."""
 
     everything: str
     """The pattern of all names that hold values."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything that arrives is kept in the process."""
+
     def arrived(self, name: str, raw: bytes | None) -> Found:
         """A read of `name` was answered."""
 
-    def changed(self, names: Iterable[str] | None) -> None:
-        """These names were changed by anybody; None: all of them may have been."""
+    def ends(self, name: str, ends_at: float) -> None:
+        """The name that was just read ends in Redis at `ends_at` (of `time.monotonic`)."""
+
+    def changed(self, names: Iterable[str]) -> None:
+        """These names were changed by anybody."""
+
+    def changed_matching(self, pattern: str) -> None:
+        """All names that match a glob may have been changed."""
+
+    def stalled(self) -> None:
+        """For now the server says nothing: those who wait for a change must look again."""
 
     def lost(self) -> None:
         """From now on changes may go unheard."""
@@ -48,22 +78,23 @@ class Store(Protocol):
     """Redis, as the cache uses it. Names are full Redis keys.
 
     Every method raises Unavailable, and quickly, when there is no answer. `tracks` says whether the listener hears
-    of changes made by others; only then may anything be kept in the process.
+    of changes made by others; only then may anything be kept in the process. `without` names what the server refuses
+    and the cache therefore does without.
     """
 
-    @property
-    def tracks(self) -> bool: ...
-    @property
-    def why_not_tracking(self) -> str: ...
+    tracks: bool
+    why_not_tracking: str
+    last_error: str
+    kept: "KeptDeletions"
+    without: dict[str, str]
+    timeout_s: float
+    rtt_s: float
+
     @property
     def connected(self) -> bool: ...
     @property
-    def last_error(self) -> str: ...
-    @property
-    def kept(self) -> "KeptDeletions": ...
-    @property
     def epoch_minus_local_s(self) -> float:
-        """The clock of the store minus `time.monotonic`; rather too great than too small, so that copies end early."""
+        """The clock of the store minus `time.monotonic`; rather too great than too small, so copies end early."""
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
@@ -71,12 +102,16 @@ class Store(Protocol):
     def get(self, name: str) -> Awaitable[Found]:
         """Read a name, as the listener made it out."""
 
-    async def put(self, name: str, raw: bytes, expires_at_ms: int) -> None: ...
+    def get_all(self, names: Sequence[str]) -> Awaitable[list[Found]]:
+        """Read several names."""
+
+    def put(self, name: str, raw: bytes, ttl_ms: int, *, bulk: bool = False) -> Awaitable[Any]:
+        """Store a value; as one of many (`bulk`) with more patience."""
 
     async def claim(self, name: str, expected: bytes, lease: bytes, lease_ms: int) -> Found:
         """Put `lease` where nothing is (or what begins with `expected`, if that is not empty); then read the name."""
 
-    async def replace(self, name: str, expected: bytes, raw: bytes, expires_at_ms: int) -> bool:
+    async def replace(self, name: str, expected: bytes, raw: bytes, ttl_ms: int) -> bool:
         """Store `raw` only if what is there begins with `expected`."""
 
     async def take_lease(self, name: str, lease: bytes, lease_ms: int) -> bool:
@@ -92,10 +127,10 @@ class Store(Protocol):
         """Wait until a name that somebody else holds may have changed."""
 
     def keep(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
-        """Keep deletions that could not be made, and make them first when that is possible again."""
+        """Keep deletions that could not be made, and make them when that is possible again."""
 
-    async def delete(self, names: Iterable[str]) -> int:
-        """Delete names; those that cannot be deleted now are kept and deleted first when that is possible again."""
+    async def delete(self, names: Iterable[str]) -> Done:
+        """Delete names; those that cannot be deleted now are kept. Never raises Unavailable."""
 
     async def ensure(self, name: str, value: bytes, ttl_ms: int) -> Found:
         """Put `value` where nothing is; then read the name."""
@@ -105,6 +140,9 @@ class Store(Protocol):
 
     async def figures(self) -> dict[str, int | str]:
         """The server's own figures."""
+
+    async def eval(self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """Run a Lua script."""
 
 
 MAX_KEPT: Final = 100_000
@@ -116,12 +154,13 @@ class KeptDeletions:
     Beyond `MAX_KEPT` names `everything`, the pattern of all values, counts as deleted: too much, never too little.
     """
 
-    def __init__(self, everything: str) -> None:
+    def __init__(self, everything: str, matches: Callable[[str, str], bool]) -> None:
         self.names: set[str] = set()
         self.patterns: set[str] = set()
         self.times_kept = 0
         self.sent_late = 0
         self._everything = everything
+        self._matches = matches
 
     def __len__(self) -> int:
         return len(self.names) + len(self.patterns)
@@ -135,17 +174,17 @@ class KeptDeletions:
             self.names.clear()
             self.patterns.add(self._everything)
 
-    def covers(self, names: Iterable[str]) -> bool:
+    def covers(self, names: Sequence[str]) -> bool:
         """Whether a value under one of these names may be one that was deleted."""
-        return bool(self.patterns) or not self.names.isdisjoint(names)
+        return not self.names.isdisjoint(names) or any(
+            self._matches(pattern, name) for pattern in self.patterns for name in names
+        )
 
     async def send(
         self, unlink: Callable[..., Awaitable[object]], scan: Callable[[str], AsyncIterator[list[str]]]
     ) -> None:
-        """Delete everything that is kept. What fails, or is deleted again meanwhile, stays kept."""
-        names = tuple(self.names)
-        for start in range(0, len(names), BATCH):
-            batch = names[start : start + BATCH]
+        """Delete everything that is kept, names first. What fails, or is deleted again meanwhile, stays kept."""
+        for batch in batched(tuple(self.names)):
             self.names.difference_update(batch)  # before it is sent, since it may be deleted again meanwhile
             try:
                 await unlink(*batch)
@@ -154,7 +193,13 @@ class KeptDeletions:
                 raise
             self.sent_late += len(batch)
         for pattern in tuple(self.patterns):
-            async for found in scan(pattern):
-                await unlink(*found)
+            async for names in scan(pattern):
+                await unlink(*names)
             self.patterns.discard(pattern)
             self.sent_late += 1
+
+
+def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in batches of `BATCH`."""
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]

@@ -5,7 +5,8 @@ files under tests/cache keep it from changing unnoticed.
 
     bytes  0-1   b"em"
            2     form, 1
-           3     kind: b"V" a value, b"L" a lease (somebody is loading; nothing follows byte 11)
+           3     kind: b"V" a value, b"Z" a value whose JSON is compressed (zlib), b"L" a lease (somebody is loading;
+                 nothing follows byte 11)
            4-11  version: eight random bytes; a fill replaces only the version that it saw
           12-19  refresh_at   ms since 1970 by the clock of Redis, big-endian; from here one caller may load again
           20-27  fresh_until  the ttl ends here
@@ -16,18 +17,23 @@ files under tests/cache keep it from changing unnoticed.
 
 import os
 import struct
+import zlib
 from typing import Final, NamedTuple
 
 import msgspec
 
 MAGIC: Final = b"em\x01"
 VALUE: Final = MAGIC + b"V"
+COMPRESSED: Final = MAGIC + b"Z"
 LEASE: Final = MAGIC + b"L"
 PREFIX_BYTES: Final = 12
 """A stored thing is told from any other by its first twelve bytes: magic, form, kind and version."""
+_FAST: Final = 1
+"""zlib's level: a value is compressed on the event loop."""
 
 _HEADER = struct.Struct(">12sQQQL")
 _TAGS = msgspec.json.Decoder(dict[str, str])
+_NO_TAGS: Final[dict[str, str]] = {}
 _VALUE_AT = _HEADER.size
 
 
@@ -59,31 +65,32 @@ def new_lease() -> bytes:
     return LEASE + os.urandom(8)
 
 
-def new_prefix() -> bytes:
+def new_prefix(compressed: bool = False) -> bytes:
     """The first twelve bytes of a value that is about to be stored."""
-    return VALUE + os.urandom(8)
+    return (COMPRESSED if compressed else VALUE) + os.urandom(8)
 
 
 def pack(stored: Stored) -> bytes:
     """The bytes of a stored value."""
     tags = msgspec.json.encode(stored.tags) if stored.tags else b""
     times_ms = stored.refresh_at_ms, stored.fresh_until_ms, stored.stale_until_ms
-    return _HEADER.pack(stored.prefix, *times_ms, len(tags)) + tags + stored.payload
+    payload = zlib.compress(stored.payload, _FAST) if stored.prefix.startswith(COMPRESSED) else stored.payload
+    return _HEADER.pack(stored.prefix, *times_ms, len(tags)) + tags + payload
 
 
 def unpack(raw: bytes) -> Stored | Lease | Foreign:
     """What the bytes of a key are."""
-    if raw.startswith(VALUE) and len(raw) >= _VALUE_AT:
+    compressed = raw.startswith(COMPRESSED)
+    if (compressed or raw.startswith(VALUE)) and len(raw) >= _VALUE_AT:
         prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tag_bytes = _HEADER.unpack_from(raw)
         payload_at = _VALUE_AT + tag_bytes
         if payload_at < len(raw):
-            tags: dict[str, str] = {}
-            if tag_bytes:
-                try:
-                    tags = _TAGS.decode(raw[_VALUE_AT:payload_at])
-                except msgspec.MsgspecError:
-                    return Foreign(raw[:64])
-            return Stored(prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tags, raw[payload_at:])
+            try:
+                tags = _TAGS.decode(raw[_VALUE_AT:payload_at]) if tag_bytes else _NO_TAGS
+                payload = zlib.decompress(raw[payload_at:]) if compressed else raw[payload_at:]
+            except (msgspec.MsgspecError, zlib.error):
+                return Foreign(raw[:64])
+            return Stored(prefix, refresh_at_ms, fresh_until_ms, stale_until_ms, tags, payload)
     if raw.startswith(LEASE) and len(raw) == PREFIX_BYTES:
         return Lease(raw)
     return Foreign(raw[:64])

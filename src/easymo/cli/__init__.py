@@ -1,5 +1,5 @@
 """The ``easymo`` command: parse, call one function, print."""
 
-from easymo.cli.main import main
+from easymo.cli.start import main
 
 __all__ = ["main"]

@@ -1,5 +1,5 @@
 """``python -m easymo.cli`` is the ``easymo`` command."""
 
-from easymo.cli.main import main
+from easymo.cli.start import main
 
 main()

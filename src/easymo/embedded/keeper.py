@@ -1,11 +1,25 @@
-"""Keeps one server: makes its directory, starts it, and stops and removes all of it once the parent asks or is gone.
+"""Keeps one server: makes its directory, starts it, and stops and removes everything once the parent asks or ends.
 
-Run as a file, `python -I -S keeper.py PARENT_PID PLAN`: importing nothing but the standard library it starts in 30 ms
-and no setting of the user's Python can break it. PLAN is `instance.Plan` as JSON. Each event is a line of JSON on
-standard output; a byte or the end of standard input asks it to stop.
+Run as a file, `python -I -S keeper.py PARENT_PID`: with nothing but the standard library it starts in 30 ms, and no
+setting of the user's Python can break it. The first line of standard input is `instance.Plan` as JSON; another byte, or
+the end, asks it to stop. Each event is a line of JSON on standard output.
 
-A process of its own, because a parent that is killed cannot clean up, and because PR_SET_PDEATHSIG on the server alone
-would leave the directory, and would fire when the *thread* that started the server ends.
+# Why a process of its own
+
+Three processes can die in any order, each by SIGKILL, and each case must leave nothing:
+
+- *The parent.* It cannot clean up any more, so somebody else must hold the directory's name: the keeper. It sees the
+  end of its standard input, or, where a forked child of the parent holds that open, a new parent id of its own.
+- *The server.* The keeper waits for it, reports the end and keeps the directory, whose log the parent may still read.
+  Postgres leaves children: most see their postmaster's end and leave, but one that hangs (or is stopped) stays. As a
+  *subreaper* the keeper becomes the parent of these orphans; it kills children until it has none, and only then
+  removes the directory. Postgres also leaves a System V segment, which carries its number in postmaster.pid.
+- *The keeper.* PR_SET_PDEATHSIG makes the kernel stop the server with it. Without a keeper that alone would not do: the
+  directory would stay, and the signal comes when the *thread* that started the server ends. The parent, which sees the
+  end of the keeper's output, removes the directory.
+
+Without Linux there is neither a subreaper nor PR_SET_PDEATHSIG: a killed parent or server leaves nothing there either,
+as a postmaster's children leave with it, but a keeper that is killed leaves its server.
 """
 
 import contextlib
@@ -43,12 +57,12 @@ class Keeper:
         self.directories: list[str] = []
         self.child: subprocess.Popen[bytes] | None = None
         self.stop_signal = signal.SIGTERM
-        self.wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.wakeup, wakeup_writer = os.pipe()
+        os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        # Whatever a killed server leaves running becomes our child, so that it can be waited for.
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans of a killed server become our children
 
     def run(self) -> None:
         """Go through the whole life; every way out ends in the clean-up."""
@@ -71,9 +85,11 @@ class Keeper:
         directory, sockets = self.make_directories()
         names = {"{root}": self.usable_root(directory), "{directory}": directory, "{sockets}": sockets}
         self.report(directory=directory, sockets=sockets)
+        for path, text in self.plan["files"].items():
+            self.write(f"{directory}/{path}", replaced(text, names))
         with open(f"{directory}/log", "ab") as log:
             for command in self.plan["prepare"]:
-                # Told to stop, initdb ends once its own child has: killed, that would leave its shared memory behind.
+                # On SIGTERM initdb waits for its own child; killed, it would leave that child's shared memory behind.
                 child = self.start(command, names, log, signal.SIGTERM)
                 if not self.wait(child):
                     return
@@ -104,6 +120,14 @@ class Keeper:
         if self.account:
             os.chown(directory, self.account.pw_uid, self.account.pw_gid)
         return directory
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file that only the server's user can read."""
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            if self.account:
+                os.fchown(file.fileno(), self.account.pw_uid, self.account.pw_gid)
+            file.write(text)
 
     def usable_root(self, directory: str) -> str:
         """Where the binaries can be run from: where they are installed, or a copy that the server's user can reach."""
@@ -152,7 +176,7 @@ class Keeper:
 
         def before_exec() -> None:
             self.become_account()
-            libc.prctl(PR_SET_PDEATHSIG, stop_signal, 0, 0, 0)  # setuid would have cleared it
+            prctl(PR_SET_PDEATHSIG, stop_signal)  # setuid would have cleared it
             if os.getppid() != keeper_pid:
                 os._exit(1)
 
@@ -195,7 +219,7 @@ class Keeper:
         """End what is left, down to the last: the orphans of a killed child become our children in turn."""
         try:
             while True:
-                for pid in children():
+                for pid in children() if os.path.exists("/proc/self") else ():
                     os.kill(pid, signal.SIGKILL)
                 os.waitpid(-1, 0)
         except ChildProcessError:
@@ -212,8 +236,22 @@ class Keeper:
             libc.shmctl(segment, IPC_RMID, None)
 
 
+def prctl(option: int, value: int) -> None:
+    """Set an attribute of this process, where the kernel has it (Linux)."""
+    if sys.platform == "linux":
+        libc.prctl(option, value, 0, 0, 0)
+
+
+def read_plan() -> dict[str, Any]:
+    """The first line of standard input, unbuffered: the next byte is for `wait`."""
+    line = b""
+    while not line.endswith(b"\n") and (chunk := os.read(0, 1)):
+        line += chunk
+    return dict(json.loads(line)) if line else sys.exit(1)  # the parent was killed before it wrote
+
+
 def replaced(argument: str, names: dict[str, str]) -> str:
-    """The argument with its placeholders filled in. Not str.format: settings may hold braces of their own."""
+    """The text with its placeholders filled in. Not str.format: settings may hold braces of their own."""
     for name, value in names.items():
         argument = argument.replace(name, value)
     return argument
@@ -239,4 +277,4 @@ def outcome(returncode: int) -> str:
 
 
 if __name__ == "__main__":
-    Keeper(int(sys.argv[1]), json.loads(sys.argv[2])).run()
+    Keeper(int(sys.argv[1]), read_plan()).run()

@@ -19,4 +19,5 @@ def memory_bytes(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
 
 def cores() -> int:
     """The cores that this process may be scheduled on."""
-    return len(os.sched_getaffinity(0))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """The user's own server where an address names one, an embedded one where none does."""
 
+import secrets
 import socket
 from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -57,17 +58,25 @@ CacheServer = Valkey | GivenServer
 def database_server(url: str | None) -> AbstractContextManager[DatabaseServer]:
     """The Postgres at `url` (usually the environment's DATABASE_URL), or an embedded one when there is none.
 
+    The embedded one listens on 127.0.0.1 and asks for a password, which every client library takes.
+
     Raises AddressError when `url` cannot be used, and as `Postgres` does.
     """
-    return nullcontext(GivenServer(url, ("postgresql", "postgres"), 5432)) if url else Postgres()
+    if url:
+        return nullcontext(GivenServer(url, ("postgresql", "postgres"), 5432))
+    return Postgres(port=0, password=secrets.token_hex(16))
 
 
 def cache_server(url: str | None) -> AbstractContextManager[CacheServer]:
     """The Redis or Valkey at `url` (usually the environment's REDIS_URL), or an embedded one when there is none.
 
+    The embedded one listens on 127.0.0.1 and asks for a password.
+
     Raises AddressError when `url` cannot be used, and as `Valkey` does.
     """
-    return nullcontext(GivenServer(url, ("redis", "rediss", "unix"), 6379)) if url else Valkey()
+    if url:
+        return nullcontext(GivenServer(url, ("redis", "rediss", "unix"), 6379))
+    return Valkey(port=0, password=secrets.token_hex(16))
 
 
 def _place(url: str, schemes: tuple[str, ...], default_port: int) -> str | tuple[str, int]:

@@ -95,6 +95,8 @@ class ScratchError(IndexesError):
         super().__init__(
             f"Table {table} cannot be copied to the scratch server: {reason}. Nothing is measured without it; name a "
             "scratch server that has what is missing (--scratch), or leave out the queries on it."
+            if table
+            else f"Nothing can be measured: {reason}. Check the address (--scratch), or use the embedded server."
         )
         self.table, self.reason = table, reason
 
@@ -108,7 +110,7 @@ class CountersError(IndexesError):
 
 
 class AdviceError(IndexesError):
-    """There is nothing to advise on."""
+    """The database cannot be read as a whole, or not as the role that runs the workload."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"No indexes can be advised: {reason}.")

@@ -1,5 +1,6 @@
 """The indexes that a database has, as its catalogue tells."""
 
+import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -8,6 +9,7 @@ import msgspec
 
 from easymo.indexes.definitions import Definition, parse_definition, statement_on
 from easymo.indexes.errors import DeclarationError
+from easymo.indexes.parser import enum_name, tokens
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -23,6 +25,9 @@ select
     else pg_relation_size(c.oid) end as size_bytes,
   coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
   exists (select from pg_constraint where conindid = c.oid) as backs_constraint,
+  i.indisreplident as is_identity,
+  exists (select from pg_constraint k where k.contype = 'f' and k.conrelid = i.indrelid
+    and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey) as serves_foreign_key,
   (select pid from pg_stat_progress_create_index where index_relid = c.oid) as builder_pid
 from pg_index i
 join pg_class c on c.oid = i.indexrelid
@@ -37,6 +42,7 @@ where c.oid = to_regclass($1)
 """
 _PARTITIONED, _TEMPORARY_SCHEMA, _COPY = "p", "pg_temp", "easymo_declared"
 _INDEXABLE = {"r", "m", _PARTITIONED}
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -55,7 +61,19 @@ class Observed(msgspec.Struct, frozen=True):
     size_bytes: int
     comment: str
     backs_constraint: bool
+    is_identity: bool
+    serves_foreign_key: bool
     builder_pid: int | None
+
+    @property
+    def is_needed_itself(self) -> bool:
+        """Whether a constraint or the replica identity is this very index: no other can take its place."""
+        return self.backs_constraint or self.is_identity
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it does something that no count of scans shows: it is unique, or serves a DELETE of the parents."""
+        return self.is_needed_itself or self.shape.unique or self.serves_foreign_key
 
     @property
     def shape(self) -> Definition:
@@ -147,6 +165,15 @@ async def declared_shape(connection: Connection, name: str, statement: str, tabl
     finally:
         await transaction.rollback()
     return parse_definition(text).shape
+
+
+def quoted(identifier: str) -> str:
+    """An identifier as people write it: in quotes only where it needs them."""
+    if _PLAIN.fullmatch(identifier):
+        kind = enum_name(tokens(identifier)[0], "keyword_kind")
+        if kind in ("NO_KEYWORD", "UNRESERVED_KEYWORD"):
+            return identifier
+    return quote(identifier)
 
 
 def quote(identifier: str) -> str:

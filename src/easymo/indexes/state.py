@@ -1,7 +1,7 @@
 """The indexes that are there, and what each is worth: scans on the server and its replicas, size, who covers whom."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import asyncpg
@@ -23,6 +23,7 @@ from pg_stat_database d, pg_stat_archiver a, pg_stat_bgwriter w where d.datname 
 # One that catches up is a replica, too; and who may not see the state must not take it for none.
 _STANDBYS = "select count(*) from pg_stat_replication where state is distinct from 'backup'"
 _LAST_SCAN_SINCE = 16
+LEAST_DAYS = 7.0  # of counted use: a weekly report must have run once before its index is called unused
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -37,6 +38,16 @@ class Usage(msgspec.Struct, frozen=True):
     since: datetime
     unknown_because: str
     last_scan_unknown_because: str
+
+    def unused_unknown_because(self, least_days: float) -> str:
+        """Why no index can be called unused; empty when one can."""
+        days = (datetime.now(UTC) - self.since) / timedelta(days=1)
+        if self.unknown_because or days >= least_days:
+            return self.unknown_because
+        return (
+            f"use has been counted for {days:.1f} days, since a reset, a restore or a failover, and {least_days:g} are "
+            "needed (--least-days)"
+        )
 
 
 class IndexState(msgspec.Struct, frozen=True):
@@ -88,8 +99,14 @@ async def usage(connection: Connection, replicas: Sequence[str]) -> Usage:
     )
 
 
-def index_states(observed: Iterable[Observed], declared: Mapping[str, Definition], counted: Usage) -> list[IndexState]:
-    """What is there, each with the one remark that matters most."""
+def index_states(
+    observed: Iterable[Observed], declared: Mapping[str, Definition], counted: Usage, least_days: float | None = None
+) -> list[IndexState]:
+    """What is there, each with the one remark that matters most.
+
+    Nothing is unused before its use was counted for `least_days`, 7 by default.
+    """
+    least_days = LEAST_DAYS if least_days is None else least_days
     indexes = list(observed)
     covered = _covered(indexes)
     return [
@@ -100,13 +117,15 @@ def index_states(observed: Iterable[Observed], declared: Mapping[str, Definition
             size_bytes=index.size_bytes,
             scans=counted.scans.get(f"{index.schema}.{index.name}", 0),
             last_scan=counted.last_scan.get(f"{index.schema}.{index.name}"),
-            remark=_remark(index, declared, covered, counted),
+            remark=_remark(index, declared, covered, counted, least_days),
         )
         for index in indexes
     ]
 
 
-def _remark(index: Observed, declared: Mapping[str, Definition], covered: Mapping[str, str], counted: Usage) -> str:
+def _remark(
+    index: Observed, declared: Mapping[str, Definition], covered: Mapping[str, str], counted: Usage, least_days: float
+) -> str:
     if not index.valid:
         return "invalid"
     if index.name in declared and declared[index.name] != index.shape:
@@ -115,15 +134,15 @@ def _remark(index: Observed, declared: Mapping[str, Definition], covered: Mappin
         return covered[index.name]
     if index.name in declared:
         return "declared"
-    needed = index.backs_constraint or index.shape.unique
-    unread = not counted.unknown_because and not counted.scans.get(f"{index.schema}.{index.name}")
-    return "unused" if unread and not needed else ""
+    known = not counted.unused_unknown_because(least_days)
+    unread = known and not counted.scans.get(f"{index.schema}.{index.name}")
+    return "unused" if unread and not index.is_needed else ""
 
 
 def _covered(indexes: Sequence[Observed]) -> dict[str, str]:
     found: dict[str, str] = {}
     for one, other in permutations(indexes, 2):
-        if one.table != other.table or one.backs_constraint or not other.valid:
+        if (one.schema, one.table) != (other.schema, other.table) or one.is_needed_itself or not other.valid:
             continue
         if other.shape.covers(one.shape):
             found[one.name] = f"covered by {other.name}"

@@ -9,12 +9,12 @@ from easymo.indexes.tables import CopiedTable
 
 _TAKES_STATISTICS_SINCE = 18
 
-# A parent's statistics with its partitions' rows, where there are such: the copy has no partitions.
+# Of a partitioned table those with its partitions' rows, since the copy has no partitions.
 _COLUMNS = """
-select distinct on (attname) attname, null_frac, avg_width, n_distinct, most_common_vals::text as common,
+select attname, null_frac, avg_width, n_distinct, most_common_vals::text as common,
   most_common_freqs as frequencies, histogram_bounds::text as bounds, correlation, most_common_elems::text as elements,
   most_common_elem_freqs as element_frequencies, elem_count_histogram as counts
-from pg_stats where schemaname = $1 and tablename = $2 order by attname, inherited desc
+from pg_stats where schemaname = $1 and tablename = $2 and inherited = $3 order by attname
 """
 _TAKE_COLUMN = """
 select pg_restore_attribute_stats('schemaname', $1::text, 'relname', $2::text, 'inherited', false,
@@ -59,11 +59,11 @@ async def analyze_as(
 
 async def _take(source: Connection, target: Connection, table: CopiedTable, ratio: float) -> list[str]:
     problems = []
-    for row in await source.fetch(_COLUMNS, table.schema, table.name):
+    for row in await source.fetch(_COLUMNS, table.schema, table.name, table.partitioned):
         try:
             await target.execute(_TAKE_COLUMN, table.schema, table.name, *row.values())
         except asyncpg.PostgresError as error:
-            problems.append(f"statistics of {table.name}.{quote(row['attname'])} ({error})")
+            problems.append(f"statistics of {table.place}.{quote(row['attname'])} ({error})")
     oid = await source.fetchval("select to_regclass($1)::oid", table.qualified)
     known = await source.fetchrow(_RELATION, oid)
     if known and known["pages"]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from easymo.load.duet import duet
 from easymo.load.errors import LoadError, ScenarioError, TargetError
 from easymo.load.generator import MAX_CONNECTIONS, TIMEOUT_S, Generator
 from easymo.load.live import Glance, Sight, Watch, glancing
@@ -29,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `scenario` is the path of a Python file, or the only request that there is. `share` is `(index, of)`: this process
     sends every `of`-th request of the schedule. `host`, `insecure` and `certificate` are for all targets: see `Target`.
+    `beside` are the URLs of a second system that takes the requests in turn with the first one (`easymo.load.duet`).
     """
 
     scenario: str | Call
@@ -41,6 +43,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = TIMEOUT_S
     max_connections: int = MAX_CONNECTIONS
     share: tuple[int, int] = (0, 1)
+    beside: Mapping[str, str] = {}
     host: str = ""
     insecure: bool = False
     certificate: str = ""
@@ -49,18 +52,24 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def schedule_of(job: Job) -> Schedule:
     """The job's schedule, its share taken. Raises `ScenarioError`."""
-    schedule = build_schedule(
-        _scenario_of(job),
-        {
-            name: replace(parse_target(url), served_as=job.host, insecure=job.insecure, certificate=job.certificate)
-            for name, url in job.urls.items()
-        },
-        job.stages,
-        seed=job.seed,
-        salt=job.salt,
-        arrivals=job.arrivals,
-        warm_up_s=job.warm_up_s,
-    )
+    scenario = _scenario_of(job)
+    schedules = [
+        build_schedule(
+            scenario,
+            {
+                name: replace(parse_target(url), served_as=job.host, insecure=job.insecure, certificate=job.certificate)
+                for name, url in urls.items()
+            },
+            job.stages,
+            seed=job.seed,
+            salt=job.salt,
+            arrivals=job.arrivals,
+            warm_up_s=job.warm_up_s,
+        )
+        for urls in (job.urls, job.beside)
+        if urls
+    ]
+    schedule = duet(*schedules) if len(schedules) == 2 else schedules[0]
     return schedule.share(*job.share)
 
 

@@ -39,7 +39,12 @@ class ConnectionPool:
         self._connecting: dict[Arrival, asyncio.Task[None]] = {}
 
     async def warm(self, count: int, within_s: float) -> None:
-        """Opens `count` connections beforehand, or as many as it gets; raises `TargetError` when it gets none."""
+        """Opens `count` connections beforehand, or as many as it gets; raises `TargetError` when it gets none.
+
+        Without TLS one is enough, for there is no handshake to spare a request. More would do harm: gunicorn's threads
+        and its sync workers wait up to 5 s for the request of each connection, and a page asked for on another one
+        waits with them.
+        """
         try:
             async with asyncio.timeout(within_s):
                 first = await self._connect_ahead()
@@ -50,7 +55,7 @@ class ConnectionPool:
         self._address = first.peer  # resolve the name once
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                for begin in range(1, count, _OPENED_AT_ONCE):
+                for begin in range(1, count if self._tls else 1, _OPENED_AT_ONCE):
                     more = (self._connect_ahead() for _ in range(min(_OPENED_AT_ONCE, count - begin)))
                     await asyncio.gather(*more, return_exceptions=True)
 

@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,10 +29,14 @@ class Alarm:
     """Calls back at a point of `time.monotonic_ns()`, within some 50 µs.
 
     The event loop's own timers are rounded to whole milliseconds, which would put up to 1 ms on every latency; this is
-    Linux's timerfd (Python has it from 3.13 on).
+    Linux's timerfd (Python has it from 3.13 on). Elsewhere the loop's timer has to do.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        if sys.platform != "linux":
+            self._callback, self._loop = callback, asyncio.get_running_loop()
+            return
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor: int = self._libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._descriptor < 0:
@@ -44,10 +49,20 @@ class Alarm:
 
     def set(self, at_ns: int) -> None:
         """Calls back once at `at_ns`, at once if that is past; an earlier setting is forgotten."""
+        if sys.platform != "linux":
+            if self._timer is not None:
+                self._timer.cancel()
+            left_s = max(0, at_ns - time.monotonic_ns()) / 1e9
+            self._timer = self._loop.call_later(left_s, self._callback)
+            return
         self._setting.value_s, self._setting.value_ns = divmod(max(at_ns, 1), 1_000_000_000)  # 0 would mean never
         self._libc.timerfd_settime(self._descriptor, _TFD_TIMER_ABSTIME, self._setting_address, None)
 
     def close(self) -> None:
+        if sys.platform != "linux":
+            if self._timer is not None:
+                self._timer.cancel()
+            return
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
 
@@ -60,8 +75,9 @@ class Alarm:
 
 
 def die_with_parent() -> None:
-    """Lets the kernel end this process with SIGKILL when the thread that started it ends (prctl PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Lets the kernel end this process with SIGKILL when the thread that started it ends (Linux: PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
@@ -92,12 +108,13 @@ def undisturbed() -> Iterator[str]:
 
 
 def _raise_priority(nice: int) -> str:
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
-        pass
-    else:
-        return "fifo"
+    if hasattr(os, "sched_setscheduler"):  # Linux
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            pass
+        else:
+            return "fifo"
     try:
         os.setpriority(os.PRIO_PROCESS, 0, nice - 10)
     except PermissionError:

@@ -1,29 +1,53 @@
-"""``easymo prove``: one run from ``acceptance.toml`` to a folder of evidence."""
+"""`easymo prove`: one run from `acceptance.toml` to a folder of evidence."""
 
 import time
 from pathlib import Path
 
+from easymo.proof.errors import AcceptanceError
+from easymo.proof.session import check as session_check
+from easymo.proof.session.check import Checked
 from easymo.proof.session.experiment import Experiment
 from easymo.proof.session.folder import new_folder, run_until_stopped, write_evidence
 from easymo.proof.session.outcome import conclude
 from easymo.proof.session.plan import lengths_of, plan_of
 from easymo.proof.session.progress import StepProgress
 from easymo.proof.system.acceptance import read_acceptance
-from easymo.proof.system.arms import arms_of
+from easymo.proof.system.arms import against, arms_of
 from easymo.proof.verdict.file import Mode, VerdictFile
 
 
-def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | None) -> tuple[VerdictFile, Path]:
+def prove(
+    acceptance_file: Path,
+    out: Path | None,
+    *,
+    mode: Mode,
+    scale: str | None,
+    budget_s: float | None = None,
+    base: str = "",
+) -> tuple[VerdictFile, Path]:
     """Run the proof; returns the verdicts and the folder that holds the evidence.
 
-    Raises :class:`ProofError` (its ``exit_code`` says which kind) or :class:`Stopped`. Whatever happens, no process and
-    no scratch database is left.
+    With `budget_s` the comparison may go on for so many seconds while more pairs could decide something. With `base`, a
+    revision, the folder of the file as it stands is compared with that revision, and promised is that nothing gets
+    worse; treatments and promises of the file are left out.
+
+    Raises :class:`ProofError` (its `exit_code` says which kind) or :class:`Stopped`. Whatever happens, no process, no
+    scratch database and no worktree is left.
     """
     acceptance = read_acceptance(acceptance_file)
+    if base:
+        acceptance = against(acceptance, base)
+    elif not acceptance.treatments:
+        raise AcceptanceError(
+            acceptance_file,
+            None,
+            "it has no [treatments.NAME], so nothing would differ between the arms. Add one, or compare this folder"
+            " with another revision: --base main.",
+        )
     root = acceptance_file.resolve().parent
     folder = new_folder(out, root)
     size = scale or acceptance.system.scale
-    lengths = lengths_of(acceptance, mode)
+    lengths = lengths_of(acceptance, mode, budget_s)
     experiment = Experiment(acceptance, root, folder, scale=size, lengths=lengths, mode=mode)
     arms = len(arms_of(acceptance, full=mode == "full"))
     began = time.monotonic()
@@ -36,17 +60,15 @@ def prove(acceptance_file: Path, out: Path | None, *, mode: Mode, scale: str | N
     return result, folder
 
 
-def summary_line(result: VerdictFile) -> str:
-    """One sentence: how many promises were kept, broken, undecided."""
-    counts = {name: sum(v.verdict == name for v in result.promises) for name in ("kept", "broken", "inconclusive")}
-    words = ", ".join(f"{count} {name}" for name, count in counts.items())
-    taken_back = f"taken back in {result.rollback.seconds:.1f} s; " if result.compared == "treatments" else ""
-    shares = {arm.repeat_read_ratio for arm in result.arms.values() if arm.repeat_read_ratio is not None}
-    repeated = f"{max(shares):.0%} of a round's reads repeat a key; " if shares else ""
-    return f"{len(result.promises)} promises: {words}; {repeated}{taken_back}{result.seconds:.0f} s in all."
+def check(acceptance_file: Path, *, scale: str | None, base: str = "") -> Checked:
+    """Start everything and send each request once; raises as :func:`prove`."""
+    acceptance = against(read_acceptance(acceptance_file), base) if base else read_acceptance(acceptance_file)
+    return session_check.check(acceptance, acceptance_file.resolve().parent, scale=scale or acceptance.system.scale)
 
 
 def gate_exit_code(result: VerdictFile) -> int:
-    """Exit code of ``--gate``: 1 when a promise is broken, else 4 when one is undecided, else 0."""
+    """Exit code of `--gate`: 1 when a promise is broken, else 4 when one is undecided or the run was quick, else 0."""
     decisions = {v.verdict for v in result.promises}
-    return 1 if "broken" in decisions else 4 if "inconclusive" in decisions else 0
+    if "broken" in decisions:
+        return 1
+    return 4 if "inconclusive" in decisions or result.mode == "quick" else 0

@@ -1,7 +1,7 @@
 """Routes about sessions and replies."""
 
 from typing import cast
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -20,8 +20,8 @@ from easymo_platform.agent_core.model import (
 from easymo_platform.agent_core.service import AgentCore
 from easymo_platform.agent_core.strategies import AgentStrategies
 from easymo_platform.runtime.auth import SCOPE
-from easymo_platform.runtime.identity import uuid7
-from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.idempotency import id_for
+from easymo_platform.runtime.openapi import EXAMPLE, answers
 from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 
 READ = "agent:read"
@@ -48,7 +48,8 @@ def core(request: AnyRequest) -> AgentCore:
 async def respond(request: AnyRequest, data: JSONBody[Question], idempotency_key: IdempotencyKey = None) -> Reply:
     agent = core(request)
     agent.require("agent.chat", on=agent.settings.feature_agent_chat)
-    return await agent.respond(data, idempotency_key)
+    question_id = id_for(request, "agent/respond", idempotency_key)
+    return await agent.respond(data, question_id, again=idempotency_key is not None)
 
 
 @post(
@@ -61,11 +62,15 @@ async def open_session(
 ) -> Session:
     agent = core(request)
     agent.require("agent.sessions", on=agent.settings.feature_agent_sessions)
-    key = f"easymo:agent/session:{idempotency_key}"
-    return await agent.store.open(uuid5(NAMESPACE_URL, key) if idempotency_key is not None else uuid7(), data)
+    return await agent.store.open(id_for(request, "agent/session", idempotency_key), data)
 
 
-@get("/sessions/{session_id:uuid}", summary="A session", opt={SCOPE: READ, EXAMPLE: _SESSION})
+@get(
+    "/sessions/{session_id:uuid}",
+    summary="A session",
+    opt={SCOPE: READ, EXAMPLE: _SESSION},
+    responses=answers(Session),
+)
 async def session_by_id(request: AnyRequest, session_id: FromPath[UUID]) -> Response[bytes]:
     key = AgentStrategies.agent_session(session_id)
     runtime = request.app.state.runtime

@@ -1,8 +1,10 @@
 """Replies from an OpenAI-compatible server: POST ``{base}/chat/completions``."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import msgspec
@@ -16,6 +18,9 @@ from easymo_platform.runtime.metrics import Metrics
 RETRIES = 2
 RETRY_BASE_S = 0.25
 RETRY_AFTER_MOST_S = 2.0
+
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+"""What a reasoning model thinks aloud; nobody asked for it."""
 
 _ROLES = {"user": "user", "agent": "assistant", "system": "system"}
 _INSTRUCTIONS = (
@@ -36,29 +41,15 @@ class ModelDown(ModelFailed):
     """It may work later. This is what opens the breaker."""
 
 
-class _Message(msgspec.Struct):
-    content: str
+class Completion(msgspec.Struct, frozen=True):
+    """What we read of the server's answer. `cut`: the model stopped at its limit, in the middle of what it wanted to
+    say."""
 
-
-class _Choice(msgspec.Struct):
-    message: _Message
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class Completion(msgspec.Struct):
-    """What we read of the server's answer."""
-
-    choices: list[_Choice]
+    text: str
     model: str = ""
-    usage: _Usage = msgspec.field(default_factory=_Usage)
-
-    @property
-    def text(self) -> str:
-        return self.choices[0].message.content.strip() if self.choices else ""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cut: bool = False
 
 
 class LanguageModel:
@@ -107,10 +98,43 @@ class LanguageModel:
 
 
 def _completion(response: httpx.Response) -> Completion:
+    """Only the text is needed: servers write whatever they like, or null, into the other fields."""
     try:
-        completion = msgspec.json.decode(response.content, type=Completion)
-    except msgspec.DecodeError as error:
+        answer = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ModelFailed(f"its answer is malformed ({error})") from error
-    if not completion.text:
+    choice = _first(_field(answer, "choices"))
+    text = _THOUGHTS.sub(
+        "", _text(_field(_field(choice, "message"), "content")) or _text(_field(choice, "text"))
+    ).strip()
+    if not text:
         raise ModelFailed("its answer is empty")
-    return completion
+    usage = _field(answer, "usage")
+    model = _field(answer, "model")
+    return Completion(
+        text,
+        model if isinstance(model, str) else "",
+        _count(_field(usage, "prompt_tokens")),
+        _count(_field(usage, "completion_tokens")),
+        _field(choice, "finish_reason") == "length",
+    )
+
+
+def _text(content: Any) -> str:
+    """A text, or the texts of a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(part if isinstance(part, str) else _text(_field(part, "text")) for part in parts)
+
+
+def _field(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, dict) else None
+
+
+def _first(given: Any) -> Any:
+    return given[0] if isinstance(given, list) and given else None
+
+
+def _count(given: Any) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**31 else None

@@ -58,8 +58,11 @@ from (
 ) newest
 order by created_at;
 
--- name: message_by_id(message_id)^
-select session_id, content, provider, model, metadata from agent_messages where id = :message_id;
+-- name: earlier_reply(question_id, reply_id)^
+select q.session_id, q.content as question, r.content, r.provider, r.model, r.metadata
+from agent_messages q
+join agent_messages r on r.id = :reply_id
+where q.id = :question_id;
 
 -- name: insert_messages(session_id, question_id, question, reply_id, reply, provider, model, latency_ms, tokens_in, tokens_out, metadata)^
 -- Both or none; no row comes back when the question was answered before.
@@ -68,6 +71,8 @@ with asked as (
   values (:question_id, :session_id, 'user', :question)
   on conflict (id) do nothing
   returning created_at
+), touched as (
+  update agent_sessions s set updated_at = now() from asked where s.id = :session_id
 )
 insert into agent_messages (id, session_id, role, content, provider, model, latency_ms, tokens_in, tokens_out, metadata,
   created_at)
@@ -75,9 +80,6 @@ select :reply_id::uuid, :session_id, 'agent', :reply::text, :provider::text, :mo
   :tokens_in::integer, :tokens_out::integer, :metadata::jsonb, created_at + interval '1 microsecond'
 from asked
 returning id;
-
--- name: touch_session(session_id)!
-update agent_sessions set updated_at = now() where id = :session_id;
 
 -- name: leads(tenant_id)
 select id, phone_number, display_name, tags, disposition, opted_out_at, updated_at
@@ -113,12 +115,22 @@ with asked as (
   select :transaction_id, :transaction_ref::text, (select id from users where phone_number = :phone_number), 'payment',
     :amount::numeric, :currency::text, 'pending', :idempotency_key::text, 'asked for by an agent', :metadata::jsonb
   on conflict (idempotency_key) do nothing
-  returning transaction_ref, amount, status
+  returning transaction_ref, amount, currency, status
 )
-select transaction_ref, amount, status from asked
+-- Of an earlier request with this key: what it asked for, and of whom.
+select transaction_ref, amount, currency, status, :phone_number::text as phone_number from asked
 union all
-select transaction_ref, amount, status from transactions where idempotency_key = :idempotency_key
+select t.transaction_ref, t.amount, t.currency, t.status,
+  coalesce(t.metadata ->> 'phone_number', (select u.phone_number from users u where u.id = t.user_id))
+from transactions t where t.idempotency_key = :idempotency_key
 limit 1;
+
+-- name: wants_nothing(phone_number)$
+-- Who said STOP, to whichever service.
+select exists (select from opt_outs where phone_number = :phone_number) as opted_out;
+
+-- name: opt_out(phone_number)!
+insert into opt_outs (phone_number, source) values (:phone_number, 'agent') on conflict do nothing;
 
 -- name: insert_tool_event(tenant_id, subject, tool, payload)!
 insert into agent_tool_events (tenant_id, subject, tool, payload) values (:tenant_id, :subject, :tool, :payload);

@@ -16,7 +16,9 @@ def _rule(words: str, reply: str) -> _Rule:
     return _Rule(re.compile(rf"\b({words})\b", re.IGNORECASE), reply)
 
 
-_PERSON = _rule("human|person|agent|operator|umuntu", "I have noted that you want to talk to a person of our team.")
+_PERSON = _rule(
+    "human|person|agent|operator|umuntu", "Send only the word “person”, and somebody of our team takes over."
+)
 _THANKS = _rule("thanks|thank you|murakoze|asante|merci", "You are welcome. Send “menu” to start something else.")
 
 _RULES: dict[str, tuple[_Rule, ...]] = {

@@ -2,7 +2,7 @@
 
 from time import perf_counter
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID, uuid5
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -15,9 +15,9 @@ from easymo_platform.agent_core.store import SessionStore, is_live, session_ende
 from easymo_platform.agent_core.tools import Tools
 from easymo_platform.runtime.breaker import BreakerOpen
 from easymo_platform.runtime.errors import ServiceError
-from easymo_platform.runtime.identity import uuid7
 
 CONTEXT_TURNS = 20
+CUT = "(My answer was too long and ends here. Ask me to go on.)"
 
 _log = structlog.get_logger(__name__)
 
@@ -47,17 +47,16 @@ class AgentCore:
             name = feature.upper().replace(".", "_")
             raise ServiceError(403, "feature_off", f"{feature} is switched off here (FEATURE_{name}).")
 
-    async def respond(self, question: Question, idempotency_key: str | None) -> Reply:
-        """Answer in a live session; the same key gets the same answer, however often it is asked.
+    async def respond(self, question: Question, question_id: UUID, *, again: bool) -> Reply:
+        """Answer in a live session; the same `question_id` gets the same answer, however often it is asked.
 
-        Raises the 404 for an unknown session, the 409 for one that has ended, the 502 or 504 when the model fails and
-        must not be replaced.
+        `again`: it may have been asked before. Raises the 404 for an unknown session, the 409 for one that has ended
+        or an id that was used for another question, the 502 or 504 when the model fails and must not be replaced.
         """
         session = await self.store.cached(question.session_id)
-        question_id = _message_id("question", idempotency_key)
-        reply_id = _message_id("reply", idempotency_key)
-        if idempotency_key is not None:
-            earlier = await self.store.earlier_reply(session.id, reply_id)
+        reply_id = uuid5(question_id, "reply")
+        if again:
+            earlier = await self.store.earlier_reply(session.id, question_id, reply_id, question.message)
             if earlier is not None:
                 return earlier
         if not is_live(session):
@@ -79,7 +78,7 @@ class AgentCore:
             "metadata": {"degraded": reply.degraded, "suggestions": reply.suggestions},
         }
         if not await self.store.record(session.id, columns):
-            earlier = await self.store.earlier_reply(session.id, reply_id)
+            earlier = await self.store.earlier_reply(session.id, question_id, reply_id, question.message)
             return earlier or reply
         return reply
 
@@ -101,7 +100,8 @@ class AgentCore:
             else:
                 self._responses.labels("agent-core", "openai", "ok").inc()
                 model = completion.model or self.settings.agent_model
-                return Reply(completion.text, "openai", model), *_tokens(completion.usage)
+                text = f"{completion.text} …\n{CUT}" if completion.cut else completion.text
+                return Reply(text, "openai", model), completion.tokens_in, completion.tokens_out
         text, suggestions = rules.reply_by_rules(question.agent_kind, question.message)
         self._responses.labels("agent-core", rules.PROVIDER, "degraded" if degraded else "ok").inc()
         suggestions = suggestions if question.toolkit.suggestions else []
@@ -114,13 +114,3 @@ class AgentCore:
             stored = await self.store.messages(question.session_id, CONTEXT_TURNS)
             history = [Turn(message.role, message.content) for message in stored.messages]
         return [*history, Turn("user", question.message)]
-
-
-def _tokens(usage: Any) -> tuple[int | None, int | None]:
-    return usage.prompt_tokens, usage.completion_tokens
-
-
-def _message_id(what: str, idempotency_key: str | None) -> UUID:
-    if idempotency_key is None:
-        return uuid7()
-    return uuid5(NAMESPACE_URL, f"easymo:agent/{what}:{idempotency_key}")

@@ -1,5 +1,6 @@
 """Sessions and what is said in them. Every write drops the cached session after its commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -66,7 +67,8 @@ class SessionStore:
             if isinstance(error.__cause__, asyncpg.ForeignKeyViolationError):
                 raise ServiceError(404, "user_not_found", f"There is no user {wanted.user_id}.") from error
             raise
-        if (session.user_id, session.flow_type) != (wanted.user_id, wanted.flow_type):
+        same = ("user_id", "flow_type", "agent_kind", "request_data")
+        if any(getattr(session, name) != getattr(wanted, name) for name in same):
             raise ServiceError(409, "idempotency_key_reused", "This Idempotency-Key was used for another session.")
         return session
 
@@ -119,13 +121,13 @@ class SessionStore:
         rows = await self._database.fetch("messages_of_session", session_id=session_id, limit=limit)
         return AgentMessageList([AgentMessage(**row) for row in rows])
 
-    async def earlier_reply(self, session_id: UUID, reply_id: UUID) -> Reply | None:
-        """The reply that was given under this id. Raises the 409 if it was given in another session."""
-        row = await self._database.fetch_row("message_by_id", message_id=reply_id)
+    async def earlier_reply(self, session_id: UUID, question_id: UUID, reply_id: UUID, question: str) -> Reply | None:
+        """The reply that was given to this question. Raises the 409 if another one was asked under the id."""
+        row = await self._database.fetch_row("earlier_reply", question_id=question_id, reply_id=reply_id)
         if row is None:
             return None
-        if row["session_id"] != session_id:
-            raise ServiceError(409, "idempotency_key_reused", "This Idempotency-Key was used in another session.")
+        if (row["session_id"], row["question"]) != (session_id, question):
+            raise ServiceError(409, "idempotency_key_reused", "This Idempotency-Key was used for another question.")
         metadata: dict[str, Any] = row["metadata"]
         return Reply(
             row["content"],
@@ -137,10 +139,10 @@ class SessionStore:
 
     async def record(self, session_id: UUID, columns: dict[str, Any]) -> bool:
         """Store question and reply. False if another request has answered this question meanwhile."""
-        async with self._writing(session_id) as connection:
-            row = await connection.fetch_row("insert_messages", session_id=session_id, **columns)
-            if row is not None:
-                await connection.fetch("touch_session", session_id=session_id)
+        try:
+            row = await self._database.fetch_row("insert_messages", session_id=session_id, **columns)
+        finally:  # also when its outcome is unknown: dropping too much is harmless
+            await asyncio.shield(self._cache.delete(AgentStrategies.agent_session(session_id)))
         return row is not None
 
     async def end_overdue(self) -> int:

@@ -89,14 +89,14 @@ class Tools:
         """The person wants no more calls and messages."""
         async with self._used(agent, "register-opt-out", lead) as session:
             change = {"disposition": None, "opted_out": True}
-            return _found(await session.fetch_row("update_lead", **change, **_place(lead)))
+            found = _found(await session.fetch_row("update_lead", **change, **_place(lead)))
+            await session.fetch("opt_out", phone_number=lead.phone_number)
+            return found
 
     async def call(self, agent: Agent, wanted: LeadCall, idempotency_key: str) -> CallPlaced:
         """Let voice-bridge call a lead. Raises the 409 for one who opted out, the 502 when it cannot be placed."""
         async with self._used(agent, "create-call", wanted) as session:
-            lead = _found(await session.fetch_row("lead", **_place(wanted)))
-        if lead.opted_out_at is not None:
-            raise ServiceError(409, "opted_out", "This person wants no calls.")
+            await self._reachable(session, _found(await session.fetch_row("lead", **_place(wanted))))
         body = {"to": wanted.phone_number, "topic": wanted.topic, "metadata": {"tenant": agent.tenant_id}}
         try:
             return await self._voice_bridge.post(
@@ -106,23 +106,33 @@ class Tools:
             raise ServiceError(502, "call_not_placed", "voice-bridge did not place the call.") from error
 
     async def collect(self, agent: Agent, payment: Payment) -> PaymentRequested:
-        """Ask for money, once per reference. Raises the 409 if the reference was used for another amount."""
+        """Ask for money, once per reference.
+
+        Raises the 409 for one who opted out, and for a reference that was used for another payer, amount or currency.
+        """
         async with self._used(agent, "collect-payment", payment) as session:
-            _found(await session.fetch_row("lead", **_place(payment)))
+            await self._reachable(session, _found(await session.fetch_row("lead", **_place(payment))))
             transaction_id = uuid7()
             row = await session.fetch_row(
                 "insert_payment",
                 transaction_id=transaction_id,
                 transaction_ref=f"TXN-{transaction_id.hex}",
-                idempotency_key=f"agent:{agent.tenant_id}:{payment.reference}",
+                idempotency_key=f"agent:{_part(agent.tenant_id)}:{_part(payment.reference)}",
                 amount=payment.amount,
                 currency=payment.currency,
                 phone_number=payment.phone_number,
-                metadata={"tenant": agent.tenant_id, "reference": payment.reference},
+                metadata={
+                    "tenant": agent.tenant_id,
+                    "reference": payment.reference,
+                    "phone_number": payment.phone_number,
+                },
             )
         assert row is not None, "either the insert or the look-up returns it"
-        if row["amount"] != payment.amount:
-            raise ServiceError(409, "reference_reused", "This reference was used for another amount.")
+        asked = (row["phone_number"], row["amount"], row["currency"])
+        if asked != (payment.phone_number, payment.amount, payment.currency):
+            raise ServiceError(
+                409, "reference_reused", "This reference was used for another payer, amount or currency."
+            )
         return PaymentRequested(row["transaction_ref"], row["status"])
 
     async def transfer(self, agent: Agent, transfer: Transfer) -> Noted:
@@ -131,6 +141,11 @@ class Tools:
             _found(await session.fetch_row("lead", **_place(transfer)))
         return Noted()
 
+    async def _reachable(self, session: Session, lead: Lead) -> None:
+        row = await session.fetch_row("wants_nothing", phone_number=lead.phone_number)
+        if lead.opted_out_at is not None or (row is not None and row["opted_out"]):
+            raise ServiceError(409, "opted_out", "This person wants no calls and messages.")
+
     @asynccontextmanager
     async def _used(self, agent: Agent, tool: str, wanted: LeadRef) -> AsyncIterator[Session]:
         """A transaction that leaves a trail of the tool that was used, unless it fails."""
@@ -138,6 +153,11 @@ class Tools:
         async with self._database.session() as session, session.connection.transaction():
             yield session
             await session.fetch("insert_tool_event", **event)
+
+
+def _part(text: str) -> str:
+    """A part of a joined key that cannot reach into the next one."""
+    return text.replace("%", "%25").replace(":", "%3A")
 
 
 def _place(wanted: LeadRef) -> dict[str, str]:

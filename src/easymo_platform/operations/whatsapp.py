@@ -20,9 +20,12 @@ from easymo_platform.runtime.logs import mask_personal_data
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.runtime.statements import read_statements
 from easymo_platform.whatsapp_webhook.app import QUERIES
+from easymo_platform.whatsapp_webhook.handoffs import HandoffStore
+from easymo_platform.whatsapp_webhook.model import Text
 from easymo_platform.whatsapp_webhook.signature import HEADER, sign
 from easymo_platform.whatsapp_webhook.store import MessageStore
 
+_SENDER = ("whatsapp_number", "whatsapp_phone_number_id")
 _DEFAULT_URL = "http://127.0.0.1:4900"
 
 
@@ -39,6 +42,13 @@ async def _store(options: argparse.Namespace) -> AsyncIterator[MessageStore]:
         await database.close()
 
 
+@asynccontextmanager
+async def _handoffs(options: argparse.Namespace) -> AsyncIterator[HandoffStore]:
+    sender = {name: os.environ[name.upper()] for name in _SENDER if name.upper() in os.environ}
+    async with _store(options) as store:
+        yield HandoffStore(store.database, store, **sender)
+
+
 async def _queue(options: argparse.Namespace) -> None:
     async with _store(options) as store:
         depth = await store.queue_depth()
@@ -48,6 +58,7 @@ async def _queue(options: argparse.Namespace) -> None:
     _say(f"to answer      {depth['inbound']}")
     _say(f"to send        {depth['outbound']}")
     _say(f"oldest due     {f'{age_s:.0f} s' if oldest else '-'}")
+    _say(f"for a person   {depth['handoffs']} conversations, {depth['events']} events of Meta")
     _say(f"dead letters   {depth['dead_letters']}" + "".join(f"  {name}: {n}" for name, n in causes.most_common()))
 
 
@@ -78,6 +89,47 @@ async def _decide(options: argparse.Namespace) -> None:
                 _say(f"{dead_letter_id}  not done: {error}")
     if failed == len(ids):
         raise OperationError("No dead letter was changed; the reason of each is above.")
+
+
+async def _list_handoffs(options: argparse.Namespace) -> None:
+    async with _handoffs(options) as store:
+        waiting = (await store.waiting(options.status)).handoffs
+    for one in waiting:
+        number = mask_personal_data(one.phone_number)
+        who = f"  {one.claimed_by}" if one.claimed_by else ""
+        _say(f"{one.id}  {one.opened_at.astimezone(UTC).isoformat(timespec='seconds')}  {number:<9}  {one.reason}{who}")
+    if not waiting:
+        _say(f"No conversation is {options.status}.")
+
+
+async def _handle_handoff(options: argparse.Namespace) -> None:
+    async with _handoffs(options) as store:
+        try:
+            if options.action == "claim":
+                _say(f"{options.id}  claimed by {(await store.claim(options.id, options.words)).claimed_by}")
+            elif options.action == "answer":
+                _say(f"{options.id}  queued as {(await store.answer(options.id, Text(options.words))).id}")
+            else:
+                _say(f"{options.id}  {(await store.close(options.id)).status}")
+        except ServiceError as error:
+            raise OperationError(str(error)) from error
+
+
+async def _list_events(options: argparse.Namespace) -> None:
+    async with _store(options) as store:
+        events = await store.events_to_act_on()
+    for event in events:
+        at = event["received_at"].astimezone(UTC).isoformat(timespec="seconds")
+        _say(f"{event['id']}  {at}  {event['kind']}  {str(event['payload'])[:200]}")
+    if not events:
+        _say("No event waits for a person.")
+
+
+async def _acknowledge(options: argparse.Namespace) -> None:
+    async with _store(options) as store:
+        for event_id in options.ids:
+            noted = await store.acknowledge_event(event_id)
+            _say(f"{event_id}  {'noted' if noted else 'was noted before, or is unknown'}")
 
 
 async def _replay(options: argparse.Namespace) -> None:
@@ -134,6 +186,27 @@ def _parser() -> argparse.ArgumentParser:
         decide.add_argument("--all", action="store_true", help="all that wait, oldest first")
         decide.add_argument("--max", type=int, default=100, help="with --all: at most so many (default: %(default)s)")
         decide.set_defaults(run=_decide, action=action)
+
+    handoffs = commands.add_parser("handoffs", help="conversations for a person of the team")
+    actions = handoffs.add_subparsers(required=True, metavar="ACTION")
+    ls = actions.add_parser("ls", parents=[database], help="those of one status, oldest first")
+    ls.add_argument("--status", choices=("open", "claimed", "closed"), default="open", help="default: %(default)s")
+    ls.set_defaults(run=_list_handoffs)
+    for action, text in (("claim", "take one over"), ("answer", "write to the person"), ("close", "back to the agent")):
+        act = actions.add_parser(action, parents=[database], help=text)
+        act.add_argument("id", type=UUID, metavar="ID", help="as `handoffs ls` shows it")
+        if action != "close":
+            act.add_argument(
+                "words", metavar="NAME" if action == "claim" else "TEXT", help="who takes it, or what to say"
+            )
+        act.set_defaults(run=_handle_handoff, action=action)
+
+    events = commands.add_parser("events", help="what Meta reported and a person must look at")
+    actions = events.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("ls", parents=[database], help="oldest first").set_defaults(run=_list_events)
+    done = actions.add_parser("ack", parents=[database], help="they were looked at")
+    done.add_argument("ids", nargs="+", type=UUID, metavar="ID", help="as `events ls` shows them")
+    done.set_defaults(run=_acknowledge)
 
     replay = commands.add_parser("replay", help="post a webhook body from a file")
     replay.add_argument("file", type=Path, metavar="FILE", help="the body, byte for byte")

@@ -20,7 +20,7 @@ from easymo_platform.runtime.errors import EXCEPTION_HANDLERS
 from easymo_platform.runtime.limits import RateLimits
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.runtime.observe import Observed
-from easymo_platform.runtime.openapi import add_examples, openapi_config
+from easymo_platform.runtime.openapi import complete, openapi_config
 from easymo_platform.runtime.operational import OPERATIONAL_ROUTES
 from easymo_platform.runtime.settings import Settings
 from easymo_platform.runtime.statements import read_statements
@@ -99,7 +99,7 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.service = state
-    add_examples(app)
+    complete(app)
     bounded = Bounded(app.asgi_handler, runtime.settings.request_limit_s)
     app.asgi_handler = Observed(bounded, runtime.metrics, runtime.draining)
     return app

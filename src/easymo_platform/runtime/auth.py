@@ -25,6 +25,7 @@ LOAD_TEST = "load-test"
 """Subject of a load test's token: it has a rate limit of its own."""
 
 _REMEMBERED_TOKENS = 4096
+_CALLER = "easymo.caller"
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -111,6 +112,11 @@ def bearer(connection: Connection) -> str:
     return token
 
 
+def caller_of(connection: Connection) -> str:
+    """The subject of the request's token; empty where none is asked for."""
+    return str(connection.scope.get(_CALLER, ""))
+
+
 async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     """Litestar guard of every route.
 
@@ -126,6 +132,7 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
         await runtime.limits.count_stranger(connection)
         headers = {"www-authenticate": "Bearer"}
         raise ServiceError(401, "unauthorized", str(error), headers=headers) from error
+    cast(dict[str, Any], connection.scope)[_CALLER] = identity.subject
     await runtime.limits.count(connection, identity)
     if scope is not None and scope not in identity.scopes:
         raise ServiceError(403, "forbidden", f"This operation asks for the scope {scope}.")

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
+from easymo_platform.runtime.gate import SHRINK_EVERY_S, Gate
 from easymo_platform.runtime.metrics import Metrics
 from easymo_platform.runtime.statements import Statement
 
@@ -58,27 +59,25 @@ class Session:
 class Database:
     """The connection pool of one process.
 
-    asyncpg's pool lets waiters starve and sends a reset after every use; a FIFO semaphore in front of it and no reset
-    serve more statements at a fraction of the tail latency.
+    asyncpg's pool lets waiters starve and sends a reset after every use; a fair gate in front of it and no reset serve
+    more statements at a fraction of the tail latency. The gate also decides how many connections there are: see `Gate`.
     """
 
     def __init__(
         self, url: str, size: int, service: str, statements: Mapping[str, Statement], metrics: Metrics
     ) -> None:
         self._url = url
-        self._size = size
         self._service = service
         self._statements = statements
         self._metrics = metrics
-        self._gate = asyncio.Semaphore(size)
-        self._in_use = 0
-        self._waiting = 0
+        self._gate = Gate(size)
+        self._narrowing: asyncio.TimerHandle | None = None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         metrics.gauge("db_pool_size", "Connections this process may hold.").labels(service).set(size)
         in_use = metrics.gauge("db_pool_in_use", "Connections running a statement or a transaction.").labels(service)
-        in_use.set_function(lambda: self._in_use)
+        in_use.set_function(lambda: self._gate.in_use)
         waiting = metrics.gauge("db_pool_waiting", "Requests that wait for a connection.").labels(service)
-        waiting.set_function(lambda: self._waiting)
+        waiting.set_function(lambda: self._gate.waiting)
         self._refused = metrics.counter("db_pool_refused_total", "Requests that waited in vain.").labels(service)
 
     async def open(self) -> None:
@@ -86,14 +85,15 @@ class Database:
         try:
             self._pool = await asyncpg.create_pool(
                 self._url,
-                min_size=self._size,
-                max_size=self._size,
-                max_inactive_connection_lifetime=0,
+                min_size=1,
+                max_size=self._gate.most,
+                max_inactive_connection_lifetime=SHRINK_EVERY_S,
                 max_cached_statement_lifetime=0,
                 reset=_leave_as_is,
                 init=_read_json,
                 server_settings={"application_name": self._service, "statement_timeout": f"{STATEMENT_TIMEOUT_S}s"},
             )
+            self._narrow()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise DatabaseError(
                 f"Cannot connect to Postgres: {error}. {self._service} answers nothing without it; check DATABASE_URL."
@@ -101,6 +101,8 @@ class Database:
 
     async def close(self) -> None:
         """Wait for statements under way, then disconnect."""
+        if self._narrowing is not None:
+            self._narrowing.cancel()
         if self._pool is not None:
             await self._pool.close()
 
@@ -114,7 +116,6 @@ class Database:
         """
         assert self._pool is not None, "open() comes first"
         await self._pass_gate()
-        self._in_use += 1
         session = None
         try:
             async with self._pool.acquire() as connection:
@@ -126,8 +127,7 @@ class Database:
             doing = f"running {session.last}" if session is not None else "connecting"
             raise DatabaseError(f"Postgres failed while {doing}: {error}") from error
         finally:
-            self._in_use -= 1
-            self._gate.release()
+            self._gate.leave()
 
     async def fetch(self, name: str, **arguments: Any) -> list[asyncpg.Record]:
         """All rows of one statement, on a connection of its own."""
@@ -145,20 +145,17 @@ class Database:
             await session.connection.execute("select 1")
 
     async def _pass_gate(self) -> None:
-        if not self._gate.locked():
-            await self._gate.acquire()
-            return
-        self._waiting += 1
         try:
-            async with asyncio.timeout(WAIT_FOR_CONNECTION_S):
-                await self._gate.acquire()
+            await self._gate.enter(WAIT_FOR_CONNECTION_S)
         except TimeoutError as error:
             self._refused.inc()
             raise DatabaseError(
-                f"All {self._size} connections were busy for {WAIT_FOR_CONNECTION_S:g} s; the request was refused."
+                f"All {self._gate.size} connections were busy for {WAIT_FOR_CONNECTION_S:g} s; the request was refused."
             ) from error
-        finally:
-            self._waiting -= 1
+
+    def _narrow(self) -> None:
+        self._gate.narrow()
+        self._narrowing = asyncio.get_running_loop().call_later(SHRINK_EVERY_S, self._narrow)
 
 
 async def _leave_as_is(_: object) -> None:

@@ -68,6 +68,7 @@ class RateLimits:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._service = metrics.service
+        self._unlimited = frozenset(name.strip() for name in settings.rate_limit_exempt.split(","))
         self._proxies: tuple[IPv4Network | IPv6Network, ...] = settings.proxy_networks()
         self._breaker = CircuitBreaker("rate-limits", metrics, minimum=1, open_s=1.0, failures=(RedisError, OSError))
         skipped = metrics.counter("rate_limit_skipped_total", "Requests that no limit was applied to, without Redis.")
@@ -85,8 +86,10 @@ class RateLimits:
             await self._redis.aclose()
 
     async def count(self, connection: Connection, identity: Identity) -> None:
-        """Count a request of a known caller. Raises the 429 beyond its limit."""
+        """Count a request of a known caller. Raises the 429 beyond its limit; those of RATE_LIMIT_EXEMPT have none."""
         settings = self._settings
+        if identity.subject in self._unlimited:
+            return
         limit = settings.rate_limit_load_test if identity.subject == LOAD_TEST else settings.rate_limit_service
         await self._enforce(connection, f"subject:{identity.subject}", limit)
 

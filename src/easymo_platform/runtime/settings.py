@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same of one address without a valid token."""
     rate_limit_load_test: int = 0
     """The same of a load test (subject ``load-test``)."""
+    rate_limit_exempt: str = "whatsapp-webhook"
+    """Subjects without a limit, separated by commas: our own workers, whose number at work bounds what they ask."""
     trusted_proxies: str = ""
     """Networks whose X-Forwarded-For is believed, separated by commas (``10.0.0.0/8``)."""
 

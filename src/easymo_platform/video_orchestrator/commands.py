@@ -5,7 +5,7 @@ read as ffmpeg's filter language.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from easymo_platform.video_orchestrator.model import SAFE_ZONES, Audio, Overlay, Plan, Scene, frames_of
 
@@ -16,6 +16,7 @@ READ_AHEAD_S = 1.0
 # Formats that hold pictures or sound themselves. A playlist may name files outside of the media folder.
 _FORMATS = "mov,matroska,avi,mpegts,wav,mp3,aac,flac,ogg,gif,png_pipe,jpeg_pipe,webp_pipe"
 _INPUT = ("-protocol_whitelist", "file", "-format_whitelist", _FORMATS)
+_STILLS = {".jpg": "jpeg_pipe", ".jpeg": "jpeg_pipe", ".png": "png_pipe", ".webp": "webp_pipe"}
 _COMMON = ("-hide_banner", "-nostdin", "-loglevel", "error", "-nostats", "-stats_period", "0.5", "-progress", "pipe:1")
 _SIDE = {"logo": "right", "lowerThird": "left", "slug": "left", "cta": "centre"}
 
@@ -31,13 +32,15 @@ def scene_command(
     inputs: list[str] = []
     filters: list[str] = []
     for number, (shot, count) in enumerate(zip(scene.shots, frames, strict=True)):
+        still = still_format(shot.src)
         cut = ("-ss", f"{shot.start_offset:.6f}", "-t", f"{shot.length_s + READ_AHEAD_S:.6f}")
-        inputs += [*_INPUT, *cut, "-i", locate(shot.src)]
-        filters.append(_shot(plan, number, count))
+        inputs += [*_INPUT, *(("-f", still) if still else cut), "-i", locate(shot.src)]
+        filters.append(_shot(plan, number, count, still=bool(still)))
     shots = "".join(f"[s{number}]" for number in range(len(frames)))
     filters.append(f"{shots}concat=n={len(frames)}:v=1:a=0[v0]")
     for number, overlay in enumerate(scene.overlays):
-        inputs += [*_INPUT, "-i", locate(overlay.src)]
+        still = still_format(overlay.src)
+        inputs += [*_INPUT, *(("-f", still) if still else ()), "-i", locate(overlay.src)]
         filters += _overlay(plan, overlay, len(frames) + number, number)
     samples = sum(frames) * SAMPLE_RATE // plan.frame_rate
     if scene.audio is not None:
@@ -47,7 +50,8 @@ def scene_command(
     video = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p")
     return [
         *(ffmpeg, *_COMMON, *inputs, "-filter_complex", ";".join(filters), *maps, *video),
-        *("-c:a", "pcm_s16le", "-f", "mov", "-y", output),
+        # An overlay that outlasts the scene would make it longer: its frames are counted, and no more are written.
+        *("-frames:v", str(sum(frames)), "-c:a", "pcm_s16le", "-f", "mov", "-y", output),
     ]
 
 
@@ -65,10 +69,18 @@ def parts_list(names: Sequence[str]) -> str:
     return "".join(("ffconcat version 1.0\n", *(f"file {name}\n" for name in names)))
 
 
-def _shot(plan: Plan, number: int, frames: int) -> str:
+def still_format(src: str) -> str:
+    """How ffmpeg is told to read a picture file, as one picture and never as a pattern of names; empty for a clip."""
+    return _STILLS.get(PurePosixPath(src).suffix.lower(), "")
+
+
+def _shot(plan: Plan, number: int, frames: int, *, still: bool) -> str:
+    """A still is shown for as long as its shot. Pixels that are not square are made so before they are fitted."""
     size = f"{plan.width}:{plan.height}"
+    begin = "loop=loop=-1:size=1:start=0," if still else ""
     return (
-        f"[{number}:v:0]fps={plan.frame_rate}:start_time=0,scale={size}:force_original_aspect_ratio=decrease,"
+        f"[{number}:v:0]{begin}fps={plan.frame_rate}:start_time=0,scale='max(2,trunc(iw*sar/2)*2)':ih,setsar=1,"
+        f"scale={size}:force_original_aspect_ratio=decrease,"
         f"pad={size}:-1:-1,setsar=1,format=yuv420p,tpad=stop=1:stop_mode=clone,trim=end_frame={frames},"
         f"setpts=PTS-STARTPTS[s{number}]"
     )
@@ -85,7 +97,7 @@ def _overlay(plan: Plan, overlay: Overlay, stream: int, number: int) -> list[str
     until = "" if overlay.duration is None else f"*lt(t,{begin + overlay.duration:.6f})"
     place = f"x={x}:y={y}:eof_action=repeat:enable='gte(t,{begin:.6f}){until}'"
     return [
-        f"[{stream}:v:0]scale=w='min(iw,{width})':h='min(ih,{height})':force_original_aspect_ratio=decrease,"
+        f"[{stream}:v:0]scale='max(2,trunc(iw*sar/2)*2)':ih,setsar=1,scale=w='min(iw,{width})':h='min(ih,{height})':force_original_aspect_ratio=decrease,"
         f"setpts=PTS-STARTPTS+{begin:.6f}/TB[o{number}]",
         f"[v{number}][o{number}]overlay={place}[v{number + 1}]",
     ]

@@ -15,6 +15,9 @@ Rate = Literal[24, 25, 30, 50, 60]
 """Frames per second that divide 48 000, so that a scene's sound is exactly as long as its pictures."""
 
 MAX_ATTEMPTS = 3
+NAME_MOST_BYTES = 255
+"""What file systems take as one name."""
+
 MAX_PLAN_S = 3600.0
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -106,6 +109,8 @@ class Plan(Strict, frozen=True):
         for field, path in (("outputPath", self.output_path), *self.sources()):
             if not is_confined(path):
                 raise ValueError(f"{field}: a path is relative and does not leave its folder")
+            if any(len(part.encode("utf-8", "replace")) > NAME_MOST_BYTES for part in PurePosixPath(path).parts):
+                raise ValueError(f"{field}: a file or folder name has more than {NAME_MOST_BYTES} bytes")
         if not self.output_path.endswith(".mp4"):
             raise ValueError("outputPath: the output is an .mp4")
         if sum(scene.length_s for scene in self.scenes) > MAX_PLAN_S:

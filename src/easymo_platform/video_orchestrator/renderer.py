@@ -106,11 +106,9 @@ class Renderer:
                 draft = work / f"{key}.{scene.order}"
                 command = scene_command(plan, scene, lambda name: str(sources[name]), str(draft), self._ffmpeg)
                 written = await self._pass(scene, command, work, progress)
-                if written < expected:
-                    raise RenderError(
-                        f"Scene {scene.id} has {written} of {expected} frames: a clip ends before its plan says.",
-                        retry=False,
-                    )
+                if written != expected:
+                    why = "a clip ends before its plan says" if written < expected else "ffmpeg wrote too many"
+                    raise RenderError(f"Scene {scene.id} has {written} of {expected} frames: {why}.", retry=False)
                 if digests != await asyncio.to_thread(contents):
                     raise RenderError(f"A source of scene {scene.id} changed while it was rendered.", retry=True)
                 draft.replace(path)

@@ -8,11 +8,11 @@ from litestar.params import FromQuery, QueryParameter
 
 from easymo_platform.runtime.auth import SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR
-from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.openapi import EXAMPLE, answers
 from easymo_platform.runtime.routes import AnyRequest
-from easymo_platform.voice_bridge.analytics import VoiceReport, Window
+from easymo_platform.voice_bridge.analytics import Dashboard, TransactionOverview, VoiceReport, Window
 from easymo_platform.voice_bridge.api import READ, bridge
-from easymo_platform.voice_bridge.model import CallStatus
+from easymo_platform.voice_bridge.model import CallStatus, LiveCalls
 from easymo_platform.voice_bridge.strategies import VoiceStrategies
 
 _CALLS = {"calls": [{"id": "00000002-22df-82a5-8699-154123453375", "status": "active"}]}
@@ -22,7 +22,12 @@ def _opt(example: dict[str, Any]) -> dict[str, Any]:
     return {DATABASE_ERROR: ("analytics_unavailable", 500), SCOPE: READ, EXAMPLE: example}
 
 
-@get("/analytics/live-calls", summary="Calls under way, newest first, at most 10 s old", opt=_opt(_CALLS))
+@get(
+    "/analytics/live-calls",
+    summary="Calls under way, newest first, at most 10 s old",
+    opt=_opt(_CALLS),
+    responses=answers(LiveCalls),
+)
 async def live_calls(
     request: AnyRequest,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 15,
@@ -38,6 +43,7 @@ async def live_calls(
     "/analytics/dashboard",
     summary="Calls, messages, failures and revenue, at most 5 minutes old",
     opt=_opt({"window": "24h", "kpis": [{"name": "calls", "value": 1555, "unit": "calls"}], "timeseries": []}),
+    responses=answers(Dashboard),
 )
 async def dashboard(request: AnyRequest, window: FromQuery[Window] = "24h") -> Response[bytes]:
     voice = bridge(request)
@@ -49,6 +55,7 @@ async def dashboard(request: AnyRequest, window: FromQuery[Window] = "24h") -> R
     "/analytics/transactions",
     summary="Transactions of the last 30 days, at most 5 minutes old",
     opt=_opt({"transactions": [], "revenue_of_last_day": [{"currency": "RWF", "revenue": "12000", "transactions": 4}]}),
+    responses=answers(TransactionOverview),
 )
 async def transaction_overview(
     request: AnyRequest, limit: Annotated[int, QueryParameter(ge=1, le=50)] = 50

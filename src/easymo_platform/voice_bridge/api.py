@@ -1,21 +1,22 @@
 """Routes about calls, and the provider's callback."""
 
 from typing import Annotated, cast
-from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
-from litestar import Response, get, post
+from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.errors import DATABASE_ERROR, ServiceError
-from easymo_platform.runtime.openapi import EXAMPLE
+from easymo_platform.runtime.idempotency import id_for
+from easymo_platform.runtime.openapi import EXAMPLE, answers
 from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import TransactionList
 from easymo_platform.voice_bridge.model import (
+    Call,
     CallbackOutcome,
     CallbackResult,
+    CallList,
     Captured,
     ConsentRecord,
     OutboundCall,
@@ -24,11 +25,12 @@ from easymo_platform.voice_bridge.model import (
     StatusChange,
     StatusResult,
     Stored,
-    TwilioStatus,
+    read_twilio,
     status_from_twilio,
 )
 from easymo_platform.voice_bridge.service import VoiceBridge
 from easymo_platform.voice_bridge.strategies import VoiceStrategies, in_a_key
+from easymo_platform.voice_bridge.twilio import read_callback
 
 READ = "voice:read"
 WRITE = "voice:calls.write"
@@ -62,10 +64,15 @@ def bridge(request: AnyRequest) -> VoiceBridge:
 async def place_call(
     request: AnyRequest, data: JSONBody[OutboundCall], idempotency_key: IdempotencyKey = None
 ) -> PlacedCall:
-    return await bridge(request).place_call(data, idempotency_key)
+    return await bridge(request).place_call(data, id_for(request, "calls/outbound", idempotency_key))
 
 
-@get("/calls/{call_id:uuid}", summary="Everything stored about a call", opt={SCOPE: READ, EXAMPLE: _CALL})
+@get(
+    "/calls/{call_id:uuid}",
+    summary="Everything stored about a call",
+    opt={SCOPE: READ, EXAMPLE: _CALL},
+    responses=answers(Call),
+)
 async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[bytes]:
     voice = bridge(request)
     return await voice.cached(request, VoiceStrategies.voice_call(call_id), lambda: voice.store.by_id(call_id))
@@ -75,6 +82,7 @@ async def call_by_id(request: AnyRequest, call_id: FromPath[UUID]) -> Response[b
     "/calls",
     summary="The newest 50 calls to a number or of a user",
     opt={SCOPE: READ, EXAMPLE: {"calls": [_CALL]}},
+    responses=answers(CallList),
 )
 async def calls(
     request: AnyRequest,
@@ -138,36 +146,27 @@ async def capture_segments(request: AnyRequest, call_id: FromPath[UUID], data: J
     return Captured(count=len(data.segments), locale=data.locale)
 
 
-@post(
+@route(
     "/webhooks/twilio/voice-status",
+    http_method=[HttpMethod.GET, HttpMethod.POST],
     status_code=200,
-    summary="Twilio's status callback (a form with X-Twilio-Signature)",
+    summary="Twilio's status callback, signed with X-Twilio-Signature (a form, a query, or JSON with bodySHA256)",
     opt={SCOPE: PUBLIC, EXAMPLE: {"outcome": "applied"}},
 )
 async def twilio_status(request: AnyRequest) -> CallbackResult:
-    fields = _form(await request.body())
+    body = await request.body()
     query = request.scope["query_string"].decode("latin-1")
+    signed, form = read_callback(body, query)
     path = "/webhooks/twilio/voice-status" + (f"?{query}" if query else "")
-    bridge(request).check_twilio(path, fields, request.headers.get("x-twilio-signature", ""))
-    form = dict(fields)
-    try:
-        callback = msgspec.convert(form, TwilioStatus, strict=False)
-    except msgspec.ValidationError as error:
-        raise ServiceError(400, "invalid_payload", f"The callback is malformed: {error}.") from error
-    status = status_from_twilio(callback.call_status)
-    if status is None:
+    bridge(request).check_twilio(path, signed, request.headers.get("x-twilio-signature", ""))
+    callback = read_twilio(form)
+    status = status_from_twilio(callback.call_status) if callback is not None else None
+    if callback is None or status is None:
         return CallbackResult(CallbackOutcome.IGNORED)
     outcome = await bridge(request).store.apply_callback(
-        callback.call_sid, status, callback.sequence_number, callback.call_duration, form
+        callback.call_sid, status, callback.sequence_number, callback.duration_s, form
     )
     return CallbackResult(outcome)
-
-
-def _form(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError as error:
-        raise ServiceError(400, "invalid_payload", "The callback is no form in UTF-8.") from error
 
 
 CALL_ROUTES = (

@@ -1,10 +1,11 @@
 """Calls: their life cycle, what clients send and what they get. Pure."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
@@ -66,15 +67,6 @@ def predecessors_for_provider(status: str) -> tuple[str, ...]:
 def status_from_twilio(word: str) -> str | None:
     """Our word for Twilio's ``CallStatus``; ``None`` for one that we do not know."""
     return _TWILIO_STATUS.get(word)
-
-
-def call_id_for(idempotency_key: str) -> UUID:
-    """Id of the call that an outbound request with this ``Idempotency-Key`` creates.
-
-    UUID version 5 of ``easymo:calls/outbound:<key>`` in the URL namespace (RFC 9562 §6.6), so that a client which chose
-    the key can ask for the call even if the answer never reached it.
-    """
-    return uuid5(NAMESPACE_URL, f"easymo:calls/outbound:{idempotency_key}")
 
 
 _FARMING = re.compile(r"\b(farmer|produce|mazao|mkulima|shamba)", re.IGNORECASE)
@@ -183,13 +175,30 @@ class Captured(Struct, frozen=True):
     status: Literal["captured"] = "captured"
 
 
-class TwilioStatus(Struct, frozen=True, rename="pascal"):
-    """The fields of Twilio's status callback that we read; it sends many more."""
+class TwilioStatus(Struct, frozen=True):
+    """What we read of Twilio's status callback; it sends many more fields, and leaves some empty."""
 
-    call_sid: Annotated[str, Meta(min_length=1, max_length=64)]
-    call_status: Annotated[str, Meta(min_length=1, max_length=32)]
-    sequence_number: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    call_duration: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    call_sid: str
+    call_status: str
+    sequence_number: int | None = None
+    duration_s: int | None = None
+
+
+def read_twilio(form: Mapping[str, str]) -> TwilioStatus | None:
+    """The status in a callback; None for one without (answering-machine detection alone, a child leg of no call of
+    ours).
+
+    A field that we can do without never costs the status.
+    """
+    sid, word = form.get("CallSid", ""), form.get("CallStatus", "")
+    if not sid or len(sid) > 64 or not word:
+        return None
+    return TwilioStatus(sid, word.lower(), _count(form.get("SequenceNumber")), _count(form.get("CallDuration")))
+
+
+def _count(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 class CallbackOutcome(StrEnum):

@@ -102,13 +102,14 @@ select status from voice_calls where id = :call_id;
 -- name: call_of_provider(provider_call_sid)^
 select id from voice_calls where provider_call_sid = :provider_call_sid;
 
--- name: insert_call(call_id, user_id, provider_call_sid, from_number, to_number, agent_profile, topic, consent_required, metadata)^
--- No row comes back when the id, that is the idempotency key, was used before.
+-- name: insert_call(call_id, provider_call_sid, from_number, to_number, agent_profile, topic, consent_required, metadata)^
+-- No row comes back when the id, that is the idempotency key, was used before, or when the person wants no calls.
 -- Its provider_call_sid is made of the id: of two at the same moment either key may be the one that is found taken.
 insert into voice_calls (id, user_id, provider, provider_call_sid, direction, from_number, to_number, status,
   agent_profile, channel, topic, consent_required, metadata)
-values (:call_id, :user_id, 'simulated', :provider_call_sid, 'outbound', :from_number, :to_number, 'pending',
-  :agent_profile, 'voice', :topic, :consent_required, :metadata)
+select :call_id, (select id from users where phone_number = :to_number), 'simulated', :provider_call_sid, 'outbound',
+  :from_number, :to_number, 'pending', :agent_profile, 'voice', :topic, :consent_required, :metadata
+where not exists (select from opt_outs where phone_number = :to_number)
 on conflict do nothing
 returning id, user_id, to_number;
 

@@ -9,7 +9,6 @@ from litestar import Response
 from easymo.cache import CacheService, Key
 from easymo.cache.litestar import cached_response
 from easymo_platform.runtime.errors import ServiceError
-from easymo_platform.runtime.identity import uuid7
 from easymo_platform.runtime.routes import AnyRequest
 from easymo_platform.voice_bridge.analytics import Analytics
 from easymo_platform.voice_bridge.model import (
@@ -20,7 +19,6 @@ from easymo_platform.voice_bridge.model import (
     Route,
     StatusResult,
     agent_profile_for,
-    call_id_for,
     consent_required_by,
 )
 from easymo_platform.voice_bridge.settings import VoiceSettings
@@ -37,12 +35,11 @@ class VoiceBridge:
         self._settings = settings
         self._cache = cache
 
-    async def place_call(self, wanted: OutboundCall, idempotency_key: str | None) -> PlacedCall:
-        """Create a pending call; with a key that was used before, return the call it created.
+    async def place_call(self, wanted: OutboundCall, call_id: UUID) -> PlacedCall:
+        """Create a pending call; with an id that was used before, return the call it created.
 
-        Raises the 409 when the key was used for a different call.
+        Raises the 409 when the id was used for a different call, or the person wants no calls.
         """
-        call_id = call_id_for(idempotency_key) if idempotency_key is not None else uuid7()
         profile = agent_profile_for(wanted.topic, wanted.to)
         columns = {
             # The simulated provider accepts every call; its sid lets anyone play Twilio's callbacks.

@@ -1,5 +1,6 @@
 """Reads and writes of calls. Every write goes through here, and drops what it made stale after its commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -26,7 +27,7 @@ from easymo_platform.voice_bridge.model import (
     predecessors,
     predecessors_for_provider,
 )
-from easymo_platform.voice_bridge.strategies import drop_cached
+from easymo_platform.voice_bridge.strategies import drop_all_lists, drop_cached
 
 STUCK_AFTER = timedelta(hours=4)
 SWEEP_BATCH = 100
@@ -43,6 +44,13 @@ class Moved(Enum):
 def call_not_found(call_id: UUID) -> ServiceError:
     """The 404 of an unknown call."""
     return ServiceError(404, "call_not_found", f"There is no call {call_id}.")
+
+
+def standing_at(current: asyncpg.Record | None, call_id: UUID, wanted: str) -> Moved:
+    """What became of a move that changed nothing. Raises the 404 for an unknown call."""
+    if current is None:
+        raise call_not_found(call_id)
+    return Moved.ALREADY_THERE if current["status"] == wanted else Moved.ILLEGAL
 
 
 class Transaction:
@@ -71,10 +79,7 @@ class Transaction:
             if row is not None:
                 self.changed(row, status)
                 return Moved.YES
-        current = await self.session.fetch_row("call_status", call_id=call_id)
-        if current is None:
-            raise call_not_found(call_id)
-        return Moved.ALREADY_THERE if current["status"] == status else Moved.ILLEGAL
+        return standing_at(await self.session.fetch_row("call_status", call_id=call_id), call_id, status)
 
 
 class CallStore:
@@ -114,22 +119,25 @@ class CallStore:
         return _summaries(await self._database.fetch("calls_of_user", user_id=user_id))
 
     async def create(self, call_id: UUID, columns: dict[str, Any]) -> Call | None:
-        """Insert a pending call. Returns the call that has the id already, ``None`` if there was none."""
-        async with self._transaction() as transaction:
-            user = await transaction.session.fetch_row("user_by_phone", phone_number=columns["to_number"])
-            row = await transaction.session.fetch_row(
-                "insert_call", call_id=call_id, user_id=user["id"] if user else None, **columns
-            )
-            if row is None:
-                earlier = await transaction.session.fetch_row("call_by_id", call_id=call_id)
-                return Call(**earlier) if earlier else None
-            transaction.changed(row, "pending")
+        """Insert a pending call. Returns the call that has the id already, `None` if there was none.
+
+        Raises the 409 for a person who wants no calls.
+        """
+        row = await self._write("insert_call", "pending", call_id=call_id, **columns)
+        if row is not None:
             return None
+        earlier = await self._database.fetch_row("call_by_id", call_id=call_id)
+        if earlier is None:
+            raise ServiceError(409, "opted_out", "This person wants no calls.")
+        return Call(**earlier)
 
     async def change_status(self, call_id: UUID, status: str) -> Moved:
         """Move a call on behalf of one of our own callers."""
-        async with self._transaction() as transaction:
-            return await transaction.move(call_id, status, predecessors(status))
+        allowed = predecessors(status)
+        change = {"call_id": call_id, "status": status, "predecessors": allowed, "duration_seconds": None}
+        if allowed and await self._write("set_call_status", status, **change) is not None:
+            return Moved.YES
+        return standing_at(await self._database.fetch_row("call_status", call_id=call_id), call_id, status)
 
     async def apply_callback(
         self, sid: str, status: str, sequence_number: int | None, duration_s: int | None, payload: dict[str, str]
@@ -198,6 +206,24 @@ class CallStore:
         """How many calls are live now."""
         row = await self._database.fetch_row("count_live_calls")
         return int(row["live"]) if row else 0
+
+    async def _write(self, name: str, came_to: str, **arguments: Any) -> asyncpg.Record | None:
+        """One statement that commits by itself, then drop what it made stale.
+
+        When its outcome is unknown (the connection broke), it is not known either which lists show the call: they all
+        go.
+        """
+        later = Later()
+        try:
+            row = await self._database.fetch_row(name, **arguments)
+        except BaseException:
+            await asyncio.shield(drop_all_lists(self._cache, arguments["call_id"]))
+            raise
+        if row is not None:
+            drop_cached(later, ChangedCall(**row))
+            await later.send(self._cache)
+            self._moved.labels("voice-bridge", came_to).inc()
+        return row
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Transaction]:

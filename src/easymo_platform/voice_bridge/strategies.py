@@ -1,12 +1,16 @@
 """What voice-bridge caches, and the one place that drops it when a call changes.
 
+Every writer of calls drops what it changed, so a call and its lists live for an hour; the note said a minute. The
+live list keeps the note's ttl of 10 seconds, since it also ages by itself.
+
 A user's transactions are not cached: they are written by systems that tell us nothing, and a balance must be true.
 """
 
 from datetime import timedelta
 from hashlib import blake2b
+from uuid import UUID
 
-from easymo.cache import Strategy
+from easymo.cache import CacheService, Strategy
 from easymo.cache.commit import Later
 from easymo_platform.voice_bridge.model import ChangedCall
 
@@ -19,7 +23,7 @@ class VoiceStrategies:
     voice_call = Strategy(
         name="voice_call",
         key="voice_call:{call_id}",
-        ttl=timedelta(minutes=1),
+        ttl=timedelta(hours=1),
         invalidated_by=(*_CALL_EVENTS, "voice_call.transcribed"),
     )
     live_calls = Strategy(
@@ -37,10 +41,10 @@ class VoiceStrategies:
         invalidated_by=_CALL_EVENTS,
     )
     calls_of_user = Strategy(
-        name="calls_of_user", key="user-calls:{user_id}", ttl=timedelta(minutes=1), invalidated_by=_CALL_EVENTS
+        name="calls_of_user", key="user-calls:{user_id}", ttl=timedelta(hours=1), invalidated_by=_CALL_EVENTS
     )
     calls_to_number = Strategy(
-        name="calls_to_number", key="number-calls:{number}", ttl=timedelta(minutes=1), invalidated_by=_CALL_EVENTS
+        name="calls_to_number", key="number-calls:{number}", ttl=timedelta(hours=1), invalidated_by=_CALL_EVENTS
     )
     analytics = Strategy(name="analytics", key="analytics:{report}:{scope}", ttl=timedelta(minutes=5))
 
@@ -58,3 +62,11 @@ def drop_cached(later: Later, call: ChangedCall) -> None:
     if call.user_id is not None:
         later.delete(VoiceStrategies.calls_of_user(user_id=call.user_id))
     later.invalidate_tag("live-calls")
+
+
+async def drop_all_lists(cache: CacheService, call_id: UUID) -> None:
+    """Drop the call and every list that could show it."""
+    await cache.delete(VoiceStrategies.voice_call(call_id=call_id))
+    await cache.invalidate_tag("live-calls")
+    for strategy in (VoiceStrategies.calls_of_user, VoiceStrategies.calls_to_number):
+        await cache.invalidate_pattern(strategy.pattern())

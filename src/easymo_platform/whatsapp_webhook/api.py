@@ -3,7 +3,7 @@
 import hmac
 from time import perf_counter
 from typing import Annotated, Literal, cast
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -12,23 +12,26 @@ from easymo.cache import CacheService
 from easymo_platform.runtime.auth import PUBLIC, SCOPE
 from easymo_platform.runtime.direct import answer_directly, header, read_body
 from easymo_platform.runtime.errors import ServiceError
-from easymo_platform.runtime.identity import uuid7
+from easymo_platform.runtime.idempotency import id_for
 from easymo_platform.runtime.openapi import EXAMPLE
 from easymo_platform.runtime.routes import AnyRequest, IdempotencyKey
 from easymo_platform.whatsapp_webhook import signature
+from easymo_platform.whatsapp_webhook.delivery import Malformed, read_delivery
 from easymo_platform.whatsapp_webhook.model import (
     FINAL,
     Accepted,
+    Claim,
     DeadLetters,
     Decided,
-    Malformed,
+    Handoff,
+    Handoffs,
     Message,
     MessageList,
     MessageStatus,
     Outgoing,
     Queued,
+    Text,
     Unsent,
-    read_delivery,
 )
 from easymo_platform.whatsapp_webhook.pages import NEWEST, PAGE, Cursor
 from easymo_platform.whatsapp_webhook.service import WhatsAppWebhook
@@ -152,8 +155,7 @@ async def message_by_id(request: AnyRequest, message_id: FromPath[UUID]) -> Resp
 )
 async def send(request: AnyRequest, data: JSONBody[Outgoing], idempotency_key: IdempotencyKey = None) -> Queued:
     service = webhook(request)
-    key = f"easymo:whatsapp/messages:{idempotency_key}"
-    message_id = uuid5(NAMESPACE_URL, key) if idempotency_key is not None else uuid7()
+    message_id = id_for(request, "whatsapp/messages", idempotency_key)
     settings = service.settings
     return await service.store.queue(message_id, data, settings.whatsapp_number, settings.whatsapp_phone_number_id)
 
@@ -183,4 +185,60 @@ async def discard(request: AnyRequest, dead_letter_id: FromPath[UUID]) -> Decide
     return await webhook(request).store.discard(dead_letter_id)
 
 
-ROUTES = (verify, deliver, messages, unsent, message_by_id, send, dead_letters, retry, discard)
+_HANDOFF = {"id": _ID, "phone_number": "+250700000001", "reason": "person", "status": "open"}
+
+
+@get(
+    "/handoffs",
+    summary="Conversations for a person of the team, oldest first",
+    opt={SCOPE: OPERATE, EXAMPLE: {"handoffs": [_HANDOFF]}},
+)
+async def handoffs(request: AnyRequest, status: FromQuery[Literal["open", "claimed", "closed"]] = "open") -> Handoffs:
+    return await webhook(request).handoffs.waiting(status)
+
+
+@post(
+    "/handoffs/{handoff_id:uuid}/claim",
+    status_code=200,
+    summary="Take a conversation over",
+    opt={SCOPE: OPERATE, EXAMPLE: Claim("aline")},
+)
+async def claim_handoff(request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Claim]) -> Handoff:
+    return await webhook(request).handoffs.claim(handoff_id, data.by)
+
+
+@post(
+    "/handoffs/{handoff_id:uuid}/answer",
+    status_code=202,
+    summary="Write to the person",
+    opt={SCOPE: OPERATE, EXAMPLE: Text("Muraho, this is Aline of EasyMO.")},
+)
+async def answer_handoff(request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Text]) -> Queued:
+    return await webhook(request).handoffs.answer(handoff_id, data)
+
+
+@post(
+    "/handoffs/{handoff_id:uuid}/close",
+    status_code=200,
+    summary="Give a conversation back to the agent",
+    opt={SCOPE: OPERATE, EXAMPLE: _HANDOFF},
+)
+async def close_handoff(request: AnyRequest, handoff_id: FromPath[UUID]) -> Handoff:
+    return await webhook(request).handoffs.close(handoff_id)
+
+
+ROUTES = (
+    verify,
+    deliver,
+    messages,
+    unsent,
+    message_by_id,
+    send,
+    dead_letters,
+    retry,
+    discard,
+    handoffs,
+    claim_handoff,
+    answer_handoff,
+    close_handoff,
+)

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+import structlog
 from prometheus_client import Counter
 
 from easymo_platform.runtime.background import in_background
 from easymo_platform.runtime.database import Database
 from easymo_platform.runtime.errors import DatabaseError, ServiceError
-from easymo_platform.whatsapp_webhook.model import Accepted, Delivery, Inbound, StatusReport
+from easymo_platform.whatsapp_webhook.delivery import Delivery, Event, Inbound, StatusReport, as_text
+from easymo_platform.whatsapp_webhook.model import Accepted
 
 BATCH_MAX_REQUESTS = 256
 BATCH_MAX_BYTES = 4 * 1024 * 1024
@@ -38,16 +40,20 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Accepted]
 
 
+_log = structlog.get_logger(__name__)
+
+
 class Ingest:
     """Stores deliveries. One statement at a time per process, so that messages keep the order of their arrival.
 
     The next one takes whatever has arrived when the one before is committed; nobody waits for company.
     """
 
-    def __init__(self, database: Database, duplicates: Counter, messages: Counter) -> None:
+    def __init__(self, database: Database, duplicates: Counter, messages: Counter, events: Counter) -> None:
         self._database = database
         self._duplicates = duplicates.labels("whatsapp-webhook")
         self._messages = messages
+        self._events = events
         self._pending = messages.labels("whatsapp-webhook", "inbound", "pending")
         self._skipped = messages.labels("whatsapp-webhook", "inbound", "skipped")
         self._waiting: deque[_Waiting] = deque()
@@ -98,12 +104,20 @@ class Ingest:
             # One of them holds a value that Postgres cannot store: the others must not suffer from it.
             for one in batch:
                 try:
-                    await self._store([one])
+                    await self._store_alone(one)
                 except (ServiceError, DatabaseError) as error:
                     _fail(one, error)
         except DatabaseError as error:
             for one in batch:
                 _fail(one, error)
+
+    async def _store_alone(self, one: _Waiting) -> None:
+        """A delivery with a value that Postgres has no form for: its payloads are kept as text, not as JSON."""
+        try:
+            await self._store([one])
+        except ServiceError:
+            _log.warning("payload_kept_as_text", sha256=one.sha256)
+            await self._store([one._replace(delivery=as_text(one.delivery))])
 
     async def _store(self, batch: list[_Waiting]) -> None:
         new = await self._store_messages(batch)
@@ -125,12 +139,16 @@ class Ingest:
         now = perf_counter()
         messages: list[Inbound] = [message for one in batch for message in one.delivery.messages]
         requests = [_Request(one.sha256, one.delivery.entries, 1000 * (now - one.received)) for one in batch]
-        deliveries = msgspec.json.encode({"requests": requests, "messages": messages}).decode()
+        events: list[Event] = [event for one in batch for event in one.delivery.events]
+        given = {"requests": requests, "messages": messages, "events": events}
+        deliveries = msgspec.json.encode(given).decode()
         rows = await self._database.fetch("store_deliveries", deliveries=deliveries)
         new = {row["id"] for row in rows}
         pending = sum([message.pending for message in messages if message.id in new])
         self._pending.inc(pending)
         self._skipped.inc(len(new) - pending)
+        for event in events:
+            self._events.labels("whatsapp-webhook", event.kind[:40] if event.act else "other").inc()
         return new
 
     async def _apply(self, reports: list[StatusReport]) -> set[str]:

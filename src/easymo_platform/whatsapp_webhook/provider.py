@@ -12,6 +12,8 @@ from easymo_platform.whatsapp_webhook.settings import WhatsAppSettings
 
 SIMULATED_WAMID = "wamid.SIM"
 OUTSIDE_WINDOW = 131047
+OPTED_OUT = 131050
+"""Meta's own codes for what we refuse ourselves."""
 
 # Error codes of the Cloud API that mean "later", and how long to wait (developers.facebook.com: error codes).
 _LATER_S = {4: 60.0, 80007: 60.0, 130429: 5.0, 131016: 30.0, 131048: 60.0, 131056: 6.0, 190: 60.0}
@@ -33,9 +35,13 @@ class OutcomeUnknown(Exception):
 
 
 class Provider(Protocol):
-    """Sends one message and returns its wamid. Raises :class:`Refused` or :class:`OutcomeUnknown`."""
+    """Both raise `Refused` or `OutcomeUnknown`."""
 
-    async def send(self, message: Work) -> str: ...
+    async def send(self, message: Work) -> str:
+        """Send one message; returns its wamid."""
+
+    async def mark_read(self, message: Work) -> None:
+        """Show the sender of `message` that it was read."""
 
     def opened(self) -> AbstractAsyncContextManager[Any]: ...
 
@@ -45,6 +51,9 @@ class SimulatedProvider:
 
     async def send(self, message: Work) -> str:
         return f"{SIMULATED_WAMID}{message.id.hex}"
+
+    async def mark_read(self, message: Work) -> None:
+        """Nobody sees it."""
 
     def opened(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext()
@@ -77,17 +86,25 @@ class CloudProvider:
         return self._http
 
     async def send(self, message: Work) -> str:
+        return _wamid(await self._post(message, _request(message)))
+
+    async def mark_read(self, message: Work) -> None:
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": message.wamid}
+        response = await self._post(message, body)
+        if not response.is_success:
+            raise Refused(0, f"HTTP {response.status_code}", None)
+
+    async def _post(self, message: Work, body: dict[str, Any]) -> httpx.Response:
         url = f"{self._url}/{message.phone_number_id or self._phone_number_id}/messages"
-        body = msgspec.json.encode(_request(message))
         try:
-            response = await self._http.post(url, content=body, headers=tracing_headers())
+            response = await self._http.post(url, content=msgspec.json.encode(body), headers=tracing_headers())
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Refused(0, f"the Cloud API cannot be reached ({error})", 1.0) from error
         except httpx.TransportError as error:
             raise OutcomeUnknown(f"The Cloud API did not answer: {type(error).__name__} {error}") from error
         if response.status_code >= 500:
             raise OutcomeUnknown(f"The Cloud API answered {response.status_code}")
-        return _wamid(response)
+        return response
 
 
 def _wamid(response: httpx.Response) -> str:
@@ -105,17 +122,23 @@ def _wamid(response: httpx.Response) -> str:
 
 
 def _request(message: Work) -> dict[str, Any]:
-    """Source: the Cloud API's reference of ``/{phone-number-id}/messages``."""
+    """Source: the Cloud API's reference of `/{phone-number-id}/messages`."""
     template = message.payload.get("template")
+    content: Any
     if message.message_type == "template" and template:
-        content = {"template": {"name": template["name"], "language": {"code": template["language"]}}}
+        content = {"name": template["name"], "language": {"code": template["language"]}}
+        if template.get("components"):
+            content["components"] = template["components"]
+    elif message.message_type == "interactive":
+        content = message.payload["interactive"]
     else:
-        content = {"text": {"body": message.body or ""}}
+        content = {"body": message.body or ""}
+    to = message.to_number
     return {
         "messaging_product": "whatsapp",
-        "to": message.to_number.removeprefix("+"),
+        **({"to": to.removeprefix("+")} if to.startswith("+") else {"recipient": to}),
         "type": message.message_type,
-        **content,
+        message.message_type: content,
         "biz_opaque_callback_data": str(message.id),
     }
 

@@ -69,7 +69,24 @@ with given as materialized (
     pending boolean)) with ordinality as m (id, wamid, from_number, to_number, phone_number_id, message_type, body,
     payload, provider_ts, pending, place)
   on conflict (wamid) do nothing
-  returning id, status
+  returning id, status, from_number
+), heard as (
+  -- Whatever a person sends opens the 24-hour window, from the moment at which Meta says that they sent it. Numbers in
+  -- order: two processes that store messages of the same numbers must not wait for each other.
+  insert into whatsapp_conversations as c (phone_number, last_inbound_at)
+  select s.from_number, max(m.window_at)
+  from stored s
+  join given on true
+  join json_to_recordset(given.json -> 'messages') as m (id uuid, window_at timestamptz) on m.id = s.id
+  where m.window_at is not null
+  group by s.from_number
+  order by s.from_number
+  on conflict (phone_number) do update set last_inbound_at = excluded.last_inbound_at
+  where excluded.last_inbound_at > c.last_inbound_at
+), noted as (
+  insert into webhook_events (kind, act, payload)
+  select e.kind, e.act, coalesce(e.payload, 'null'::jsonb)
+  from given, json_to_recordset(given.json -> 'events') as e (kind text, act boolean, payload jsonb)
 )
 -- A sub-select that depends on no row runs once for all of them, and not at all without any.
 select id, (select pg_notify('whatsapp_work', '')) from stored;
@@ -187,44 +204,91 @@ from claimed, whatsapp_messages n
 left join whatsapp_conversations c on c.phone_number = n.to_number
 where m.id = claimed.id and n.id = m.id
 returning m.id, m.wamid, m.from_number, m.to_number, m.phone_number_id, m.message_type, m.body, m.payload, m.attempts,
-  m.next_attempt_at, m.created_at, c.last_inbound_at;
+  m.next_attempt_at, m.created_at, c.last_inbound_at,
+  exists (select from opt_outs o where o.phone_number = n.to_number) as opted_out;
 
 -- name: conversation(phone_number)^
-select c.active_service, c.agent_session_id, u.id as user_id
-from users u
-left join whatsapp_conversations c on c.phone_number = u.phone_number
-where u.phone_number = :phone_number;
+-- A person is a user by number or, without one, by Meta's id; one that we did not know becomes a user.
+with known as (
+  select id from users where phone_number = :phone_number or whatsapp_id = :phone_number
+), added as (
+  insert into users (id, phone_number, whatsapp_id)
+  select gen_random_uuid(), case when :phone_number like '+%' then :phone_number end,
+    case when :phone_number not like '+%' then :phone_number end
+  where not exists (select from known)
+  on conflict (phone_number) do update set phone_number = excluded.phone_number
+  returning id
+), person as (
+  select id from known union all select id from added
+)
+select p.id as user_id, c.active_service, c.agent_session_id,
+  exists (select from handoffs h where h.phone_number = :phone_number and h.status <> 'closed') as handed_over
+from person p
+left join whatsapp_conversations c on c.phone_number = :phone_number;
 
--- name: insert_user(user_id, phone_number)^
-insert into users (id, phone_number) values (:user_id, :phone_number)
-on conflict (phone_number) do update set phone_number = excluded.phone_number
-returning id as user_id, null as active_service, null::uuid as agent_session_id;
-
--- name: upsert_conversation(phone_number, active_service, agent_session_id, last_inbound_at)!
-insert into whatsapp_conversations as c (phone_number, active_service, agent_session_id, last_inbound_at)
-values (:phone_number, :active_service, :agent_session_id, :last_inbound_at)
-on conflict (phone_number) do update
-set active_service = excluded.active_service, agent_session_id = excluded.agent_session_id, updated_at = now(),
-  last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at);
-
--- name: finish_inbound(message_id, lease, status, user_id)^
--- No row comes back for a worker whose claim has run out: another one has the message.
-update whatsapp_messages
-set status = :status::text, user_id = coalesce(:user_id::uuid, user_id), next_attempt_at = null, updated_at = now()
-where id = :message_id and status = 'processing' and next_attempt_at = :lease
-returning id, wamid;
-
--- name: insert_outbound(message_id, from_number, to_number, phone_number_id, message_type, body, payload, user_id)^
--- No row comes back when the id was used before.
-with queued as (
+-- name: answer(message_id, lease, user_id, replies, active_service, agent_session_id, opting, reason)^
+-- Everything that an answer changes, in one statement: the message is processed, its replies are queued, the conversation is
+-- where it stands, an opt-out or a hand-over is noted. No row comes back for a worker whose claim has run out.
+with finished as (
+  update whatsapp_messages
+  set status = 'processed', user_id = coalesce(:user_id::uuid, user_id), next_attempt_at = null, updated_at = now()
+  where id = :message_id and status = 'processing' and next_attempt_at = :lease
+  returning id, from_number, to_number, phone_number_id
+), queued as (
   insert into whatsapp_messages (id, direction, from_number, to_number, phone_number_id, message_type, body, payload,
-    user_id, status, next_attempt_at)
-  values (:message_id, 'outbound', :from_number, :to_number, :phone_number_id, :message_type, :body, :payload, :user_id,
-    'pending', now())
+    user_id, status, next_attempt_at, created_at)
+  select r.id, 'outbound', f.to_number, f.from_number, f.phone_number_id, r.message_type, r.body, r.payload, :user_id::uuid,
+    'pending', now(), now() + r.place * interval '1 microsecond'
+  from finished f, rows from (json_to_recordset(:replies::json) as (id uuid, message_type text, body text, payload jsonb))
+    with ordinality as r (id, message_type, body, payload, place)
+  on conflict (id) do nothing
+  returning id
+), stands as (
+  insert into whatsapp_conversations as c (phone_number, active_service, agent_session_id)
+  select f.from_number, :active_service, :agent_session_id from finished f
+  on conflict (phone_number) do update
+  set active_service = excluded.active_service, agent_session_id = excluded.agent_session_id, updated_at = now()
+), out as (
+  insert into opt_outs (phone_number, source)
+  select f.from_number, 'whatsapp' from finished f where :opting::text = 'out'
+  on conflict do nothing
+), back as (
+  delete from opt_outs o using finished f where o.phone_number = f.from_number and :opting::text = 'in'
+), handed_over as (
+  insert into handoffs (phone_number, reason)
+  select f.from_number, :reason::text from finished f where :reason::text <> ''
+  on conflict do nothing
+), resolved as (
+  update webhook_dlq d set status = 'reprocessed'
+  from finished f where d.correlation_id = f.id::text and d.status = 'processing'
+)
+select (select count(*) from queued) as replies, (select pg_notify('whatsapp_work', '') from queued limit 1) from finished;
+
+-- name: forget_message(wamid, from_number)!
+-- Its sender has deleted it: the words go, the fact that there was one stays.
+update whatsapp_messages set body = null, payload = '{"revoked": true}', updated_at = now()
+where wamid = :wamid and from_number = :from_number and direction = 'inbound';
+
+-- name: queue_outbound(message_id, from_number, to_number, phone_number_id, message_type, body, payload, answers)^
+-- A message of our own: nothing to somebody who wants none, no free text beyond the 24-hour window. `answers`: it is part of a
+-- conversation that a person of the team has taken over. Nothing is queued when the id was used before.
+with reach as (
+  select c.last_inbound_at, not :answers and exists (select from opt_outs o where o.phone_number = p.number) as opted_out
+  from (select :to_number::text as number) p
+  left join whatsapp_conversations c on c.phone_number = p.number
+), queued as (
+  insert into whatsapp_messages (id, direction, from_number, to_number, phone_number_id, message_type, body, payload, status,
+    next_attempt_at)
+  select :message_id, 'outbound', :from_number, :to_number, :phone_number_id, :message_type::text, :body, :payload, 'pending',
+    now()
+  from reach
+  where not opted_out and (:message_type::text = 'template' or last_inbound_at > now() - interval '24 hours')
   on conflict (id) do nothing
   returning id
 )
-select id, pg_notify('whatsapp_work', '') from queued;
+select q.id is not null as queued, r.opted_out,
+  (select pg_notify('whatsapp_work', '') from queued)
+from reach r left join queued q on true;
 
 -- name: postpone(message_id, lease, delay, failed)^
 -- Not now: again after the delay. `failed` counts as an attempt; without it nothing was tried.
@@ -268,9 +332,6 @@ select :dead_letter_id::uuid, m.wamid, case when m.direction = 'inbound' then m.
   :error::text, :error_type::text, m.attempts, m.id::text
 from whatsapp_messages m
 where m.id = :message_id::uuid;
-
--- name: resolve_dead_letter(message_id)!
-update webhook_dlq set status = 'reprocessed' where correlation_id = (:message_id::uuid)::text and status = 'processing';
 
 -- name: dead_letters(limit)
 select id, wamid, phone_number, error, error_type, attempts, status, correlation_id, created_at
@@ -340,8 +401,38 @@ where user_id = :user_id and (:status::text is null or status = :status) and cre
 order by created_at desc
 limit :limit;
 
--- name: last_inbound_at(phone_number)^
-select last_inbound_at from whatsapp_conversations where phone_number = :phone_number;
+-- name: outbound_by_id(message_id)^
+select to_number, message_type, body, payload - 'sending' as payload from whatsapp_messages where id = :message_id;
+
+-- name: handoffs(status)
+select h.id, h.phone_number, h.reason, h.status, h.claimed_by, h.opened_at, h.claimed_at, h.closed_at,
+  (select m.body from whatsapp_messages m where m.from_number = h.phone_number order by m.created_at desc limit 1) as said_last
+from handoffs h
+where h.status = :status
+order by h.opened_at
+limit 200;
+
+-- name: claim_handoff(handoff_id, claimed_by)^
+update handoffs set status = 'claimed', claimed_by = :claimed_by, claimed_at = now()
+where id = :handoff_id and (status = 'open' or status = 'claimed' and claimed_by = :claimed_by)
+returning id, phone_number, reason, status, claimed_by, opened_at, claimed_at, closed_at;
+
+-- name: close_handoff(handoff_id)^
+update handoffs set status = 'closed', closed_at = coalesce(closed_at, now())
+where id = :handoff_id
+returning id, phone_number, reason, status, claimed_by, opened_at, claimed_at, closed_at;
+
+-- name: handoff_by_id(handoff_id)^
+select id, phone_number, reason, status, claimed_by, opened_at, claimed_at, closed_at from handoffs where id = :handoff_id;
+
+-- name: events_to_act_on(limit)
+select id, kind, payload, received_at from webhook_events
+where act and acknowledged_at is null
+order by received_at
+limit :limit;
+
+-- name: acknowledge_event(event_id)^
+update webhook_events set acknowledged_at = now() where id = :event_id and acknowledged_at is null returning id;
 
 -- name: queue_depth()^
 select count(*) filter (where direction = 'inbound') as inbound, count(*) filter (where direction = 'outbound') as outbound,
@@ -349,8 +440,11 @@ select count(*) filter (where direction = 'inbound') as inbound, count(*) filter
 from whatsapp_messages
 where status = 'pending';
 
--- name: dead_letters_waiting()^
-select count(*) as waiting from webhook_dlq where status = 'pending';
+-- name: for_a_person()^
+-- What waits for a person of the team.
+select (select count(*) from webhook_dlq where status = 'pending') as dead_letters,
+  (select count(*) from handoffs where status <> 'closed') as handoffs,
+  (select count(*) from webhook_events where act and acknowledged_at is null) as events;
 
 -- name: simulated_under_way()
 -- What the simulated provider still has to report after a restart.

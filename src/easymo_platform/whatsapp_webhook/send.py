@@ -1,18 +1,16 @@
 """Sends queued messages, each one at most once as far as anybody outside can tell."""
 
 import asyncio
+import random
 import time
 
 import structlog
 
 from easymo_platform.runtime.logs import identify
-from easymo_platform.whatsapp_webhook.answer import backoff_s
 from easymo_platform.whatsapp_webhook.model import Work
-from easymo_platform.whatsapp_webhook.provider import OUTSIDE_WINDOW, OutcomeUnknown, Provider, Refused
+from easymo_platform.whatsapp_webhook.provider import OPTED_OUT, OUTSIDE_WINDOW, OutcomeUnknown, Provider, Refused
 from easymo_platform.whatsapp_webhook.simulated import SimulatedCallbacks
 from easymo_platform.whatsapp_webhook.store import MessageStore, within_window
-
-TRIES = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +49,9 @@ class Sender:
     async def handle(self, work: Work) -> None:
         """Send ``work``, or see to it that it is sent later or never."""
         identify(f"message-{work.id}", f"message-{work.payload.get('in_reply_to', work.id)}")
+        if work.opted_out and not {"in_reply_to", "answers"} & work.payload.keys():
+            await self._store.refuse(work, OPTED_OUT, "the person wants no messages (STOP)")
+            return
         if work.message_type != "template" and not within_window(work.last_inbound_at):
             await self._store.refuse(work, OUTSIDE_WINDOW, "outside the 24-hour window")
             return
@@ -68,10 +69,8 @@ class Sender:
                 self._callbacks.follow(work.id, wamid, work.phone_number_id or "", work.to_number)
 
     async def _refused(self, work: Work, refused: Refused) -> None:
+        """ "Later" is no attempt: the message waits for as long as the provider says, and is never given up for it."""
         if refused.retry_after_s is None:
             await self._store.refuse(work, refused.code, refused.title)
-        elif work.attempts >= TRIES:
-            await self._store.bury(work, str(refused), "refused", refused.code)
         else:
-            delay_s = max(refused.retry_after_s, backoff_s(work.attempts))
-            await self._store.postpone(work, delay_s, failed=True)
+            await self._store.postpone(work, refused.retry_after_s + random.uniform(0, 1), failed=False)

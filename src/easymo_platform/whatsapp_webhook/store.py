@@ -1,9 +1,12 @@
 """Messages and dead letters in Postgres. Raises DatabaseError when Postgres fails."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from msgspec import Struct
+from msgspec.json import encode
 from prometheus_client import Counter
 
 from easymo_platform.runtime.database import Database, Session
@@ -25,18 +28,36 @@ WINDOW = timedelta(hours=24)
 """How long after a person's last message free text may be sent to them."""
 
 
-def reply_id(message_id: UUID) -> UUID:
-    """Id of the reply to a message: it can only be written once, whoever writes it."""
-    return uuid5(NAMESPACE_URL, f"easymo:whatsapp/reply:{message_id}")
+def reply_id(message_id: UUID, part: int = 0) -> UUID:
+    """Id of a reply to a message, or of a further part of it: it can only be written once, whoever writes it."""
+    return uuid5(NAMESPACE_URL, f"easymo:whatsapp/reply:{message_id}{f'/{part}' if part else ''}")
+
+
+class Reply(Struct, frozen=True):
+    """What goes back to a person: text, or with `message_type` `interactive` or `read` what `payload` holds."""
+
+    body: str
+    message_type: str = "text"
+    payload: dict[str, Any] = {}
+
+
+class Change(Struct, frozen=True):
+    """What an answer changes beside the conversation: an opt-out (`out`, `in`), a hand-over and its reason."""
+
+    opting: Literal["", "out", "in"] = ""
+    hand_over: str = ""
 
 
 class Conversation:
     """Where a phone number stands; ``service`` and ``session_id`` are ``None`` until one was chosen."""
 
-    def __init__(self, user_id: UUID, service: str | None, session_id: UUID | None) -> None:
+    def __init__(
+        self, user_id: UUID, service: str | None, session_id: UUID | None, *, handed_over: bool = False
+    ) -> None:
         self.user_id = user_id
         self.service = service
         self.session_id = session_id
+        self.handed_over = handed_over
 
     def choose(self, service: Service) -> None:
         """Go on with another service, in a session of its own."""
@@ -52,7 +73,7 @@ class MessageStore:
     """What the API and the worker read and write, but for the ingest."""
 
     def __init__(self, database: Database, messages: Counter) -> None:
-        self._database = database
+        self.database = self._database = database
         self._messages = messages
 
     # What the worker does with messages that came in
@@ -63,48 +84,47 @@ class MessageStore:
         return [Work(**row) for row in rows]
 
     async def conversation(self, phone_number: str) -> Conversation:
-        """Where this number stands; a number that we did not know becomes a user."""
-        async with self._database.session() as session:
-            row = await session.fetch_row("conversation", phone_number=phone_number)
-            if row is None:
-                row = await session.fetch_row("insert_user", user_id=uuid7(), phone_number=phone_number)
+        """Where this person stands; one that we did not know becomes a user."""
+        row = await self._database.fetch_row("conversation", phone_number=phone_number)
         assert row is not None, "the insert returns the user that was there, too"
-        return Conversation(row["user_id"], row["active_service"], row["agent_session_id"])
+        return Conversation(
+            row["user_id"], row["active_service"], row["agent_session_id"], handed_over=row["handed_over"]
+        )
 
-    async def answer(self, work: Work, conversation: Conversation, reply: str, payload: dict[str, Any]) -> bool:
-        """In one transaction: the message is processed and its reply queued. False if the claim has run out."""
-        async with self._database.session() as session, session.connection.transaction():
-            finished = await session.fetch_row(
-                "finish_inbound",
-                message_id=work.id,
-                lease=work.next_attempt_at,
-                status="processed",
-                user_id=conversation.user_id,
-            )
-            if finished is None:
-                return False
-            await session.fetch(
-                "insert_outbound",
-                message_id=reply_id(work.id),
-                from_number=work.to_number,
-                to_number=work.from_number,
-                phone_number_id=work.phone_number_id,
-                message_type="text",
-                body=reply,
-                payload={**payload, "in_reply_to": str(work.id)},
-                user_id=conversation.user_id,
-            )
-            await session.fetch(
-                "upsert_conversation",
-                phone_number=work.from_number,
-                active_service=conversation.service,
-                agent_session_id=conversation.session_id,
-                last_inbound_at=work.created_at,
-            )
-            await session.fetch("resolve_dead_letter", message_id=work.id)
+    async def answer(
+        self, work: Work, conversation: Conversation, replies: Sequence[Reply], change: Change | None = None
+    ) -> bool:
+        """In one statement: the message is processed and its replies are queued. False if the claim has run out."""
+        given = [
+            {
+                "id": reply_id(work.id, part),
+                "message_type": reply.message_type,
+                "body": reply.body or None,
+                "payload": {**reply.payload, "in_reply_to": str(work.id)},
+            }
+            for part, reply in enumerate(replies)
+        ]
+        row = await self._database.fetch_row(
+            "answer",
+            message_id=work.id,
+            lease=work.next_attempt_at,
+            user_id=conversation.user_id,
+            replies=encode(given).decode(),
+            active_service=conversation.service,
+            agent_session_id=conversation.session_id,
+            opting=change.opting if change else "",
+            reason=change.hand_over if change else "",
+        )
+        if row is None:
+            return False
         self.count("inbound", "processed")
-        self.count("outbound", "pending")
+        for _ in range(row["replies"]):
+            self.count("outbound", "pending")
         return True
+
+    async def forget(self, wamid: str, sender: str) -> None:
+        """Delete the words of a message that its sender has deleted."""
+        await self._database.fetch("forget_message", wamid=wamid, from_number=sender)
 
     async def postpone(self, work: Work, delay_s: float, *, failed: bool) -> None:
         """Give the message back, due again after the delay."""
@@ -154,40 +174,50 @@ class MessageStore:
         return [dict(row) for row in await self._database.fetch("simulated_under_way")]
 
     async def queue_depth(self) -> dict[str, Any]:
-        """Pending messages per direction, the oldest one that is due, and dead letters that wait."""
-        depth = await self._database.fetch_row("queue_depth")
-        dead = await self._database.fetch_row("dead_letters_waiting")
+        """Pending messages per direction, the oldest one that is due, and what waits for a person of the team."""
+        async with self._database.session() as session:
+            depth = await session.fetch_row("queue_depth")
+            waiting = await session.fetch_row("for_a_person")
         assert depth is not None
-        assert dead is not None
-        return {**depth, "dead_letters": dead["waiting"]}
+        assert waiting is not None
+        return {**depth, **waiting}
 
     # What the API does
 
-    async def queue(self, message_id: UUID, outgoing: Outgoing, from_number: str, phone_number_id: str) -> Queued:
-        """Queue a message of our own. Raises the 409 for text beyond the 24-hour window."""
-        if outgoing.text is not None:
-            row = await self._database.fetch_row("last_inbound_at", phone_number=outgoing.to)
-            if not within_window(row["last_inbound_at"] if row else None):
-                raise ServiceError(
-                    409, "outside_window", "This number has not written to us for 24 hours: send a template instead."
-                )
-        template = outgoing.template
-        columns = {
-            "from_number": from_number,
-            "to_number": outgoing.to,
-            "phone_number_id": phone_number_id,
-            "message_type": outgoing.type,
-            "body": outgoing.text.body if outgoing.text else None,
-            "payload": {"template": {"name": template.name, "language": template.language}} if template else {},
-        }
-        row = await self._database.fetch_row("insert_outbound", message_id=message_id, user_id=None, **columns)
-        if row is None:
-            earlier = await self.by_id(message_id)
-            if (earlier.to_number, earlier.message_type, earlier.body) != (outgoing.to, outgoing.type, columns["body"]):
-                raise ServiceError(409, "idempotency_key_reused", "This Idempotency-Key was used for another message.")
-        else:
+    async def queue(
+        self, message_id: UUID, outgoing: Outgoing, from_number: str, phone_number_id: str, *, answers: bool = False
+    ) -> Queued:
+        """Queue a message of our own; `answers`: it belongs to a conversation that a person has taken over.
+
+        Raises the 409 for text beyond the 24-hour window, for somebody who wants no messages, and for an id that was
+        used for another message.
+        """
+        columns = outgoing.columns()
+        if answers:
+            columns["payload"] = {"answers": True}
+        row = await self._database.fetch_row(
+            "queue_outbound",
+            message_id=message_id,
+            from_number=from_number,
+            phone_number_id=phone_number_id,
+            answers=answers,
+            **columns,
+        )
+        if row is not None and row["queued"]:
             self.count("outbound", "pending")
-        return Queued(message_id)
+            return Queued(message_id)
+        earlier = await self._database.fetch_row("outbound_by_id", message_id=message_id)
+        if earlier is not None:
+            if dict(earlier) != columns:
+                raise ServiceError(409, "idempotency_key_reused", "This Idempotency-Key was used for another message.")
+            return Queued(message_id)
+        if row is not None and row["opted_out"]:
+            raise ServiceError(
+                409, "opted_out", "This person wants no messages (STOP). They may undo it by writing START."
+            )
+        raise ServiceError(
+            409, "outside_window", "This number has not written to us for 24 hours: send a template instead."
+        )
 
     async def by_id(self, message_id: UUID) -> Message:
         """One message; raises the 404 for an unknown one."""
@@ -222,6 +252,14 @@ class MessageStore:
         if await self._database.fetch_row("discard_dead_letter", dead_letter_id=dead_letter_id) is None:
             raise await self._undecidable(dead_letter_id)
         return Decided(dead_letter_id, "discarded")
+
+    async def events_to_act_on(self, limit: int = 100) -> list[dict[str, Any]]:
+        """What Meta reported and nobody has looked at yet, oldest first."""
+        return [dict(row) for row in await self._database.fetch("events_to_act_on", limit=limit)]
+
+    async def acknowledge_event(self, event_id: UUID) -> bool:
+        """Somebody has looked at it. False for one that is unknown or was noted before."""
+        return await self._database.fetch_row("acknowledge_event", event_id=event_id) is not None
 
     def count(self, direction: str, status: str) -> None:
         """Count a message that came to a status."""

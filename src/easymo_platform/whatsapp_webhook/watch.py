@@ -11,6 +11,7 @@ from easymo_platform.whatsapp_webhook.store import MessageStore
 
 EVERY_S = 5.0
 LATE_S = 60
+QUEUES = ("inbound", "outbound", "dead_letters", "handoffs", "events")
 
 _log = structlog.get_logger(__name__)
 
@@ -23,8 +24,10 @@ class QueueWatch:
 
     def __init__(self, store: MessageStore, metrics: Metrics) -> None:
         self._store = store
-        depth = metrics.gauge("webhook_queue_depth", "Messages that wait, and dead letters.", "queue")
-        self._depth = {queue: depth.labels(metrics.service, queue) for queue in ("inbound", "outbound", "dead_letters")}
+        depth = metrics.gauge(
+            "webhook_queue_depth", "Messages that wait, and what waits for a person of the team.", "queue"
+        )
+        self._depth = {queue: depth.labels(metrics.service, queue) for queue in QUEUES}
         age = metrics.gauge("webhook_queue_age_seconds", "How long ago the oldest message that is due came in.")
         self._age = age.labels(metrics.service)
 

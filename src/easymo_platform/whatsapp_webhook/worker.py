@@ -35,7 +35,7 @@ class Worker:
         self._provider = provider_for(settings)
         simulated = settings.whatsapp_provider == "simulated"
         self._callbacks = SimulatedCallbacks(settings, store) if simulated else None
-        answerer = Answerer(store, self._agent, runtime.limits, settings.whatsapp_answers_per_minute)
+        answerer = Answerer(store, self._agent, self._provider, runtime.limits, settings.whatsapp_answers_per_minute)
         sender = Sender(store, self._provider, Throttle(settings.whatsapp_sends_per_s), self._callbacks)
         at_once = settings.whatsapp_at_once
         self._answering = Pump("inbound", self._claim_inbound, answerer.handle, at_once)

@@ -21,35 +21,51 @@ def advise(
     ] = "pg_stat_statements",
     budget: Annotated[str | None, typer.Option(help="All indexes together, such as 500MB.")] = None,
     scratch: Scratch = None,
+    role: Annotated[
+        str | None, typer.Option(help="Role that runs the workload, whose row-level security plans then hold.")
+    ] = None,
+    least_days: Annotated[
+        float, typer.Option(min=0, help="Days that use must have been counted before an index is called unused.")
+    ] = 7.0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the migration there.")] = None,
     json: Json = False,
 ) -> None:
     """Advise indexes for a workload, chosen together, measured on a copy, each with its gain and its price.
 
-    The database is only read. The copy, and the indexes tried on it, are thrown away.
+    Every statement is in exactly one list: helped, fast enough, no index helps (with what was tried), not tried (with
+    the reason). The database is only read. The copy, and the indexes tried on it, are thrown away.
     """
+    from easymo.indexes.advise import Kind, migration
     from easymo.indexes.advise import advise as search
-    from easymo.indexes.advise import migration
     from easymo.indexes.hotqueries import read_hot_queries
 
     statements = None if workload == "pg_stat_statements" else read(lambda: read_hot_queries([Path(workload)]))
     say = None if json else lambda line: typer.echo(line, err=True)
-    advice = run(lambda: search(database_url, statements, budget_bytes=_bytes(budget), scratch_url=scratch, say=say))
+    advice = run(
+        lambda: search(
+            database_url,
+            statements,
+            budget_bytes=_bytes(budget),
+            scratch_url=scratch,
+            role=role,
+            least_days=least_days,
+            say=say,
+        )
+    )
     if out:
         out.write_text(migration(advice), encoding="utf-8")
     if json:
         print_json(advice)
         return
     typer.echo(f"Wrote {out}" if out else migration(advice))
-    for title, lines in (
-        ("not borne out", advice.dropped),
-        ("drop", advice.to_drop),
-        ("no index helps", advice.unhelped),
-    ):
+    lists = {str(kind): advice.of(kind) for kind in Kind}
+    for title, lines in (lists | {"not borne out": advice.dropped, "worth nothing": advice.to_drop}).items():
         for name, reason in lines.items():
             typer.echo(f"{title}: {name}: {reason}")
     for note in advice.notes:
         typer.echo(f"note: {note}")
+    counts = ", ".join(f"{count} {kind}" for kind, count in advice.counts.items())
+    typer.echo(f"{len(advice.statements)} statements: {counts}")
     typer.echo(f"{advice.seconds:.0f} s", err=True)
 
 

@@ -41,6 +41,8 @@ def print_plan(planned: "Plan") -> None:
     from rich.console import Console  # here, because --help must be quick
     from rich.table import Table
 
+    from easymo.indexes.state import LEAST_DAYS
+
     console = Console(highlight=False)
     for step in planned.steps:
         cost = (
@@ -59,8 +61,8 @@ def print_plan(planned: "Plan") -> None:
     said = f"Scans since {usage.since:%Y-%m-%d %H:%M}."
     if usage.last_scan_unknown_because:
         said += f" Unknown when the last one was: {usage.last_scan_unknown_because}."
-    if usage.unknown_because:
-        said += f" No index is called unused: {usage.unknown_because}."
+    if because := usage.unused_unknown_because(LEAST_DAYS):
+        said += f" No index is called unused: {because}."
     free = "unknown from here" if planned.free_bytes is None else f"{planned.free_bytes / 1e9:.1f} GB"
     console.print(f"{said} Free disk space of the server: {free}.", markup=False, soft_wrap=True)
     for blocker in planned.blocked_by:

@@ -23,6 +23,9 @@ def verify(
     database_url: Url,
     queries: Queries = None,
     scratch: Scratch = None,
+    role: Annotated[
+        str | None, typer.Option(help="Role that runs the queries, whose row-level security plans then hold.")
+    ] = None,
     measure: Annotated[bool, typer.Option(help="Copy the tables to a scratch server and measure there.")] = True,
     snapshot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only write the counters of pg_stat_statements.")
@@ -52,7 +55,7 @@ def verify(
         return
     declared = [index for index in read_files(files).indexes if index.verb == "create"]
     hot = read(lambda: read_hot_queries(queries or ()))
-    verified = run(lambda: check(database_url, declared, hot, scratch_url=scratch, measure=measure))
+    verified = run(lambda: check(database_url, declared, hot, scratch_url=scratch, role=role, measure=measure))
     print_json(verified) if json else print_verified(verified)
     for failure in verified.failures:
         typer.echo(f"easymo indexes: {failure}", err=True)
@@ -82,8 +85,9 @@ def print_verified(verified: "Verified") -> None:
             if query.generic_indexes == query.indexes
             else f"; generic plan: {', '.join(query.generic_indexes) or 'none'}"
         )
-        told = query.problem or f"{used}{generic}; {query.buffers} buffers"
-        console.print(f"{query.query}: {told}", markup=False, soft_wrap=True)
+        notes = "".join(f"; {note}" for note in query.notes)
+        result = query.problem or f"{used}{generic}; {query.buffers} buffers"
+        console.print(f"{query.query}: {result}{notes}", markup=False, soft_wrap=True)
     for index in verified.indexes:
         if index.ends_hot_for:
             console.print(f"{index.index} ends HOT for {', '.join(index.ends_hot_for)}", markup=False, soft_wrap=True)

@@ -64,7 +64,7 @@ def print_result(result: "LoadResult", requirements: "Sequence[Requirement]", pe
 
 def _print_counts(console: "Console", result: "LoadResult") -> None:
     size = sum(answers.body_bytes for answers in result.answers.values())
-    console.print(f"answers: {_counts(result.statuses)}; {size / 1e6:.1f} MB of bodies")
+    console.print(f"answers: {_counts(result.statuses)}; {size / 1e6:,.3g} MB of bodies")
     console.print(f"errors {result.error_ratio:.2%}: {_counts(result.errors)}")
     for name, answers in result.answers.items():
         for what, counts in (("redirected to", answers.redirects), ("wrong", answers.wrong)):

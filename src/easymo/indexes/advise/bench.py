@@ -1,32 +1,27 @@
 """The workload on a copy of all rows, run for real: what candidates really bring."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import asyncpg
 import msgspec
 
+from easymo.indexes.advise import judgement
 from easymo.indexes.advise.candidates import Candidate
 from easymo.indexes.advise.workload import Work
+from easymo.indexes.binding import Bound, acting
 from easymo.indexes.estimate import estimate
-from easymo.indexes.explain import Explained, Values, call, explain, prepare
+from easymo.indexes.explain import Explained, call, explain, prepare
 from easymo.indexes.observed import Connection, find_table
 from easymo.indexes.scratch import hidden
 from easymo.indexes.statistics import analyze_as
-
-_RUNS, _WITHIN_S = 9, 0.4
-
-# What a plan does, counted: no busy machine changes it. A row that a node passes on takes about 0.1 µs on the machines
-# this was tried on (a scan of 2 million rows 0.24 s), a buffer 0.5 µs in memory and far more from a disk. Below the
-# first, which is a round trip and the planning, nobody sees a difference.
-_CALL_MS, _BUFFER_MS, _ROW_MS = 0.1, 0.001, 0.0001
-_SAME = 0.85
 
 
 class Measured(msgspec.Struct, frozen=True):
     """A query, the mean over its values: `ms` the best of some runs, `counted_ms` what its plans do in units of time.
 
-    The best run is the one that others on the machine disturbed least.
+    The best run is the one that others on the machine disturbed least. Both include the waits for buffers that are not
+    in memory, as often as the database has observed that.
     """
 
     ms: float
@@ -37,7 +32,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     def differs_from(self, other: "Measured") -> bool:
         """Whether the two do different amounts of work; if not, a difference of their times is noise."""
-        return min(self.counted_ms, other.counted_ms) <= _SAME * max(self.counted_ms, other.counted_ms)
+        return min(self.counted_ms, other.counted_ms) <= judgement.SAME * max(self.counted_ms, other.counted_ms)
 
 
 class Bench:
@@ -46,7 +41,8 @@ class Bench:
     def __init__(self, source: Connection, connection: Connection, work: Work, ratio: float) -> None:
         self._source, self._connection, self._ratio = source, connection, ratio
         self._queries = {query.name: query for query in work.queries}
-        self._tables = {table.name: table for table in work.tables}
+        self._tables = {table.place: table for table in work.tables}
+        self._role, self._wait_ms = work.copy_role, work.wait_ms
         self.built: list[Candidate] = []
         self.refused: dict[str, str] = {}
 
@@ -58,11 +54,11 @@ class Bench:
                 await analyze_as(self._source, self._connection, [self._tables[candidate.table]], self._ratio)
 
     async def drop(self, candidate: Candidate) -> None:
-        await self._connection.execute(f'drop index "{candidate.name}"')
+        await self._connection.execute(f"drop index {candidate.qualified}")
         self.built.remove(candidate)
 
     async def size_bytes(self, candidate: Candidate) -> int:
-        return int(await self._connection.fetchval("select pg_relation_size($1::regclass)", f'"{candidate.name}"'))
+        return int(await self._connection.fetchval("select pg_relation_size($1::regclass)", candidate.qualified))
 
     async def estimated_bytes(self, candidate: Candidate) -> int:
         """The size that an index would have here, from statistics."""
@@ -81,37 +77,40 @@ class Bench:
         A query that does the same work as when it was `known` takes as long as then: it is not timed again.
         """
         if without:
-            async with hidden(self._connection, [candidate.name for candidate in without]):
+            async with hidden(self._connection, [candidate.qualified for candidate in without]):
                 return await self.measure(names, known=known)
         found = {}
         for query in [
             self._queries[name] for name in (self._queries if names is None else names) if name in self._queries
         ]:
             try:
-                await prepare(self._connection, query.text)
-                found[query.name] = await self._measured(query.values, (known or {}).get(query.name))
+                async with acting(self._connection, self._role):
+                    await prepare(self._connection, query.text, query.types)
+                    found[query.name] = await self._measured(query, (known or {}).get(query.name))
             except asyncpg.PostgresError as error:
                 self.refused[query.name] = str(error)
                 del self._queries[query.name]
         return found
 
-    async def _measured(self, values: Sequence[Values], known: Measured | None) -> Measured:
+    async def _measured(self, query: Bound, known: Measured | None) -> Measured:
+        values, wait_ms = query.values, max(self._wait_ms.get(place, 0.0) for place in query.tables)
         plans = [await explain(self._connection, call(each), run=True) for each in values]
         measured = Measured(
             ms=known.ms if known else 0.0,
-            counted_ms=sum(map(_counted_ms, plans)) / len(plans),
-            used=frozenset(index for plan in plans for index in plan.indexes if index not in plan.skipping),
+            counted_ms=sum(_counted_ms(plan) + wait_ms * plan.buffers for plan in plans) / len(plans),
+            used=frozenset(index for plan in plans for index in plan.places if index not in plan.skipping),
             skipping=frozenset(index for plan in plans for index in plan.skipping),
-            scanned=frozenset(table for plan in plans for table in plan.scanned),
+            scanned=frozenset(table for plan in plans for table in plan.scanned_places),
         )
         if known and not measured.differs_from(known):
             return measured
-        best = [await self._best_ms(call(each), _WITHIN_S / len(values)) for each in values]
-        return msgspec.structs.replace(measured, ms=round(sum(best) / len(best), 3))
+        best = [await self._best_ms(call(each), judgement.WITHIN_S / len(values)) for each in values]
+        waits = sum(wait_ms * plan.buffers for plan in plans)
+        return msgspec.structs.replace(measured, ms=round((sum(best) + waits) / len(best), 3))
 
     async def _best_ms(self, statement: str, within_s: float) -> float:
         best, ends = float("inf"), time.perf_counter() + within_s
-        for run in range(_RUNS):
+        for run in range(judgement.RUNS):
             started = time.perf_counter()
             if run and started > ends:
                 break
@@ -121,4 +120,4 @@ class Bench:
 
 
 def _counted_ms(plan: Explained) -> float:
-    return _CALL_MS + _BUFFER_MS * plan.buffers + _ROW_MS * plan.rows
+    return judgement.CALL_MS + judgement.BUFFER_MS * plan.buffers + judgement.ROW_MS * plan.rows

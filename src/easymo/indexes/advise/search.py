@@ -1,24 +1,35 @@
-"""The search: candidates are chosen on a small copy, built on the large one, and kept if they bring it there, too."""
+"""The search: candidates are chosen on a small copy, built on the large one, and kept if they bring it there, too.
+
+The model. What a workload costs is the sum over its queries of calls a minute times ms. An index changes that sum by
+what it gains, and has a price: an entry for each row that is inserted, for each update that is not HOT, and, where it
+ends HOT, an entry in every index of the table (`pricing`). Gains of indexes do not add up: one serves several queries,
+two serve the same, the two of an OR are worth something only together. So sets are compared, never single indexes.
+
+Two instruments measure a set. The planner's cost is cheap: on a small copy every candidate is built once, a set is
+shown by hiding the others, and thousands of sets are asked about; but cost is not time. The clock is dear: on a copy of
+all rows the queries are run. It is also noisy, so counted work (buffers and rows) decides whether a plan is another
+one, and the clock only says what the difference is worth.
+
+The order. 1. `choose`: greedily by net gain in the model, among candidates that end no HOT update and include no
+columns. 2. `_keep_budget`: sizes were estimates until now. 3. `_retry`: for the queries with most of what is left, what
+the model ranked next is measured, INCLUDE among it. 4. `_keep_hot`: what ends HOT must together gain more than those
+updates then cost, beside the next best that leave HOT as it is. 5. `_slim`: smaller indexes take the place of larger
+ones that gain less than their space is worth. 6. `_leave_one_out`: each must gain its price for those that use it.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
+from easymo.indexes.advise import judgement
 from easymo.indexes.advise.bench import Bench, Measured
 from easymo.indexes.advise.candidates import Candidate, candidates, together
 from easymo.indexes.advise.model import Model
 from easymo.indexes.advise.selection import Gain, Selection
-from easymo.indexes.advise.workload import Query, Work
+from easymo.indexes.advise.workload import Work, place_of
+from easymo.indexes.binding import Bound
 from easymo.indexes.definitions import Definition
 from easymo.indexes.observed import Connection, Observed
-
-_NOISE = 0.005  # of all that is left: a smaller gain is no reason for one more index
-# Queries with so much of what is left get the next best candidates of the model measured, too, that fit the budget.
-_RETRY_SHARE, _RETRIES, _PER_QUERY = 0.015, 24, 3
-# An index that takes a tenth of the space of all must gain a twentieth of the time that is left.
-_SPACE_WORTH = 0.5
-_SMALLER_TRIED = 2
-_HOT_FACTOR = 10.0  # what ends HOT updates must gain so many times its price, which holds neither bloat nor vacuum
 
 
 class Search:
@@ -47,6 +58,8 @@ class Search:
         self.gain_ms: dict[Candidate, float] = {}
         self.size_bytes: dict[Candidate, int] = {}
         self.dropped: dict[str, str] = {}
+        self.pools: dict[str, set[Candidate]] = {}
+        self._selection: Selection | None = None
 
     @property
     def built(self) -> list[Candidate]:
@@ -54,7 +67,7 @@ class Search:
         return self._bench.built
 
     @property
-    def _queries(self) -> list[Query]:
+    def _queries(self) -> list[Bound]:
         return [query for query in self._work.queries if query.name not in self.refused]
 
     @property
@@ -62,8 +75,22 @@ class Search:
         """Queries that the copy could not run."""
         return self._bench.refused
 
+    def tried(self, query: str) -> list[Candidate]:
+        """Candidates for a query that Postgres has built, the smallest first."""
+        return sorted(
+            self.pools.get(query, set()) & self._model.size_bytes.keys(),
+            key=lambda c: (self._model.size_bytes[c], c.name),
+        )
+
+    def over_budget(self, query: str) -> list[Candidate]:
+        """Candidates that the model ranks for a query and that do not fit the budget even alone, the best first."""
+        if self._selection is None or self._budget is None:
+            return []
+        budget, selection = self._budget, self._selection
+        return [c for c in selection.ranked(query) if selection.bytes_of([c]) > budget]
+
     def queries_of(self, index: str) -> set[str]:
-        """Queries that use an index in any way."""
+        """Queries that use an index, by its name with its schema, in any way."""
         return {name for name, measured in self.after.items() if index in measured.used | measured.skipping}
 
     def total_ms(self, measured: Mapping[str, Measured]) -> float:
@@ -83,18 +110,25 @@ class Search:
         """Time the workload as it is, then search on the small copy."""
         self._say(f"timing {len(self._queries)} queries as they are")
         self.before = await self._bench.measure()
-        pool = {c for query in self._queries for c in candidates(query.hot, self._work.catalogue)}
+        least = judgement.NO_MATTER * self.total_ms(self.before)
+        self.pools = {
+            query.name: candidates(query.asked, self._work.catalogue)
+            for query in self._queries
+            if query.weight * self.before[query.name].ms >= least
+        }
+        pool = {candidate for found in self.pools.values() for candidate in found}
         there = {c for c in pool if any(_is_there(c, index) for index in self._work.observed)}
         pool -= there
-        groups = {g for query in self._queries for g in together(query.hot, self._work.catalogue)}
+        groups = {g for query in self._queries for g in together(query.asked, self._work.catalogue)}
         groups = {tuple(c for c in group if c not in there) for group in groups}
         self._say(f"building {len(pool)} candidates on a small copy")
-        await self._model.build(pool)
+        await self._model.build(pool, self._queries)
         bare = await self._model.costs((), self._queries)
         ms_per_cost = {name: self.before[name].ms / max(cost, 1e-3) for name, cost in bare.items()}
         sizes = {candidate: await self._estimated_bytes(candidate) for candidate in self._model.size_bytes}
         prices = self._work.prices
         selection = Selection(self._model, self._queries, prices, ms_per_cost, sizes, self._budget)
+        self._selection = selection
         await selection.run(pool, [group for group in groups if len(group) > 1])
         return selection
 
@@ -125,8 +159,8 @@ class Search:
 
     async def _give_up_skipped(self) -> None:
         for candidate in list(self.built):
-            users = [self.after[name] for name in self.queries_of(candidate.name)]
-            if users and all(candidate.name not in measured.used for measured in users):
+            users = [self.after[name] for name in self.queries_of(candidate.qualified)]
+            if users and all(candidate.qualified not in measured.used for measured in users):
                 await self._give_up(candidate, "only a skip scan used it, which the database's version cannot do")
 
     async def _leave_one_out(self) -> None:
@@ -139,7 +173,7 @@ class Search:
 
     async def _gain_of(self, candidate: Candidate) -> float:
         """What its users would lose a minute without it."""
-        without = await self._bench.measure(self.queries_of(candidate.name), known=self.after, without=[candidate])
+        without = await self._bench.measure(self.queries_of(candidate.qualified), known=self.after, without=[candidate])
         return self._gain_ms(without, self.after)
 
     async def _keep_budget(self) -> None:
@@ -154,11 +188,11 @@ class Search:
         """Cost is not time: for the queries with most of what is left, measure what the model ranked next."""
         tried = 0
         for query in sorted(self._queries, key=lambda q: -q.weight * self.after[q.name].ms):
-            if query.weight * self.after[query.name].ms < _RETRY_SHARE * self.total_ms(self.after):
+            if query.weight * self.after[query.name].ms < judgement.RETRY_SHARE * self.total_ms(self.after):
                 continue
             ranked = [c for c in self._untried(selection.ranked(query.name)) if await self._may_fit(selection, c)]
-            for candidate in ranked[:_PER_QUERY]:
-                if tried < _RETRIES:
+            for candidate in ranked[: judgement.PER_QUERY]:
+                if tried < judgement.RETRIES:
                     tried += 1
                     await self._try(candidate)
 
@@ -176,7 +210,7 @@ class Search:
         gain, before = self._gain_ms(self.after, measured), self.after
         self.after = self.after | measured
         beside = [other for other in self.built if other.table == candidate.table and other is not candidate]
-        idle = [other for other in beside if not self.queries_of(other.name)]
+        idle = [other for other in beside if not self.queries_of(other.qualified)]
         if await self._fits(idle) and gain > await self._needed_ms(candidate, instead_of=idle):
             for other in idle:
                 await self._give_up(other, f"{candidate.name} serves its queries")
@@ -190,9 +224,7 @@ class Search:
 
     async def _needed_ms(self, candidate: Candidate, instead_of: Collection[Candidate] = ()) -> float:
         """What an index that is built has to gain a minute: its price, and its space's worth."""
-        ends_hot = self._work.prices.ends_hot_for(candidate.definition, self._others(candidate))
-        price = self.price_ms(candidate) * (_HOT_FACTOR if ends_hot else 1)
-        return max(price, await self._worth_ms(candidate, instead_of))
+        return max(self.price_ms(candidate), await self._worth_ms(candidate, instead_of))
 
     async def _keep_hot(self, selection: Selection) -> None:
         """Drop the indexes that end HOT for an update where together they gain too little for that.
@@ -205,7 +237,7 @@ class Search:
             ending = [c for c in self.built if c.table == table and update in prices.ends_hot_for(c.definition)]
             if not ending:
                 continue
-            users = {name for candidate in ending for name in self.queries_of(candidate.name)}
+            users = {name for candidate in ending for name in self.queries_of(candidate.qualified)}
             rest = [c.definition for c in self.built if c not in ending]
             leaving = {
                 name: [c for c in self._untried(selection.ranked(name)) if not prices.ends_hot_for(c.definition, rest)]
@@ -215,7 +247,7 @@ class Search:
             await self._bench.build(sorted(others, key=lambda c: c.name))
             measured = await self._bench.measure(self._asking(table), known=self.after, without=ending)
             loss = -self._gain_ms(self.after, measured)
-            needed = _HOT_FACTOR * prices.ended_ms(table, update, [c.definition for c in self.built])
+            needed = prices.ended_ms(table, update, [c.definition for c in self.built])
             reason = f"gains {loss:.0f} ms a minute, {needed:.0f} needed to end HOT for {update.by}"
             if loss > needed or not await self._fits(ending):
                 ending, reason = list(others), "ends no HOT update, but its query loses too much"
@@ -225,8 +257,8 @@ class Search:
     async def _slim(self, selection: Selection) -> None:
         """Put a smaller index in the place of each with which its queries lose less than the space is worth."""
         for candidate in sorted(self.built, key=lambda c: -self._model.size_bytes[c]):
-            users = self.queries_of(candidate.name)
-            for other in self._untried(selection.smaller(candidate, users))[:_SMALLER_TRIED]:
+            users = self.queries_of(candidate.qualified)
+            for other in self._untried(selection.smaller(candidate, users))[: judgement.SMALLER_TRIED]:
                 if await self._replaced(candidate, other, users):
                     break
 
@@ -255,7 +287,7 @@ class Search:
             if measured.differs_from(self.before[name])
         )
         share = max(0, more) / max(1, sum(sizes.values()))
-        return max(_NOISE * self.total_ms(self.after), _SPACE_WORTH * share * helped)
+        return max(judgement.NOISE * self.total_ms(self.after), judgement.SPACE_WORTH * share * helped)
 
     def _gain_ms(self, without: Mapping[str, Measured], with_it: Mapping[str, Measured]) -> float:
         """What queries gain a minute; one that does the same work as before has gained nothing, whatever a clock says.
@@ -280,6 +312,6 @@ class Search:
 def _is_there(candidate: Candidate, index: Observed) -> bool:
     """Whether an index of the database does what the candidate would do."""
     wanted, there = candidate.definition, index.placed
-    if wanted.table != there.table or not index.valid:
+    if candidate.table != place_of(index) or not index.valid:
         return False
     return msgspec.structs.replace(there.shape, unique=False) == wanted.shape or there.covers(wanted)

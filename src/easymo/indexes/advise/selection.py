@@ -4,21 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from easymo.indexes.advise import judgement
 from easymo.indexes.advise.candidates import Candidate
 from easymo.indexes.advise.model import Model
 from easymo.indexes.advise.pricing import Prices
-from easymo.indexes.advise.workload import Query
+from easymo.indexes.binding import Bound
 
 Step = tuple[Candidate, ...]
 """What is chosen at once: one candidate, or a group of which each is useless without the others."""
-
-# Of two candidates with nearly the same gain the smaller one is chosen.
-_NEARLY = 0.97
-# A gain below this share of what the workload still costs is no reason for an index.
-_WORTH = 0.004
-_BETTER = 0.9  # of a query's cost: a candidate that lowers it less is not for this query
-_SMALLER = 0.75  # of the size of another: worth a try in its place
-_EQUALLY = 0.01  # of the cost without any: so near the best one nobody sees the difference
 
 
 class Selection:
@@ -27,7 +20,7 @@ class Selection:
     def __init__(
         self,
         model: Model,
-        queries: Sequence[Query],
+        queries: Sequence[Bound],
         prices: Prices,
         ms_per_cost: Mapping[str, float],
         bytes_of: Mapping[Candidate, float],
@@ -51,7 +44,7 @@ class Selection:
         for candidate in [candidate for candidate in pool if candidate in self._model.size_bytes]:
             gain, costs = await self._gain((candidate,))
             for name, cost in costs.items():
-                if cost < _BETTER * self._costs[name]:
+                if cost < judgement.BETTER * self._costs[name]:
                     self._alone[name].append((cost, candidate))
             if self._is_cheap(candidate):
                 waiting[candidate,] = gain
@@ -71,7 +64,7 @@ class Selection:
     def ranked(self, query: str) -> list[Candidate]:
         """The candidates that lower the cost of a query alone, the best first, of equal ones the smallest."""
         found = self._alone[query]
-        good = min((cost for cost, _ in found), default=0.0) + _EQUALLY * self._bare[query]
+        good = min((cost for cost, _ in found), default=0.0) + judgement.EQUALLY * self._bare[query]
         order = [(max(good, cost), self._model.size_bytes[c], c.name, c) for cost, c in found]
         return [candidate for *_, candidate in sorted(order, key=lambda row: row[:3])]
 
@@ -80,7 +73,7 @@ class Selection:
         costs = [{other: cost * self._weights[name] for cost, other in self._alone[name]} for name in queries]
         sizes = self._model.size_bytes
         found = [c for c in costs[0] if all(c in other for other in costs)] if costs else []
-        small = [c for c in found if c.table == candidate.table and sizes[c] <= _SMALLER * sizes[candidate]]
+        small = [c for c in found if c.table == candidate.table and sizes[c] <= judgement.SMALLER * sizes[candidate]]
         return sorted(small, key=lambda c: (sum(cost[c] for cost in costs), sizes[c], c.name))
 
     def total_ms(self, costs: Mapping[str, float] | None = None) -> float:
@@ -94,13 +87,13 @@ class Selection:
     async def _best(self, waiting: dict[Step, float]) -> tuple[Step, dict[str, float]] | None:
         """The step with the largest net gain. `waiting` holds what each gained at most when last asked."""
         fresh: dict[Step, dict[str, float]] = {}
-        least = _WORTH * self.total_ms()
+        least = judgement.WORTH * self.total_ms()
         while True:
             open_ = [step for step, gain in waiting.items() if gain > least and self._fits(step)]
             if not open_:
                 return None
             top = max(open_, key=lambda step: (waiting[step], _names(step)))
-            near = [step for step in open_ if waiting[step] >= _NEARLY * waiting[top]]
+            near = [step for step in open_ if waiting[step] >= judgement.NEARLY * waiting[top]]
             stale = [top] if top not in fresh else [step for step in near if step not in fresh]
             if not stale:
                 best = min(near, key=lambda step: (self.bytes_of(step), _names(step)))
@@ -124,7 +117,7 @@ class Selection:
             touched = [query for query in self._queries if candidate.table in query.tables]
             costs = await self._model.costs(rest, touched)
             loss = sum(self._weights[name] * (cost - self._costs[name]) for name, cost in costs.items())
-            if loss <= max(_WORTH * self.total_ms(), self._price(candidate, rest)):
+            if loss <= max(judgement.WORTH * self.total_ms(), self._price(candidate, rest)):
                 self.chosen, self._costs = rest, self._costs | costs
 
     def _price(self, candidate: Candidate, chosen: Collection[Candidate]) -> float:

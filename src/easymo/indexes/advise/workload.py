@@ -1,167 +1,119 @@
 """What a database is asked, how often, and with which values: from a file of named statements or pg_stat_statements."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
 import msgspec
 
-from easymo.indexes.advise.candidates import Catalogue, Column
-from easymo.indexes.advise.pricing import Prices, Updates, Writes
-from easymo.indexes.errors import AdviceError, CountersError
-from easymo.indexes.explain import Values, prepare
-from easymo.indexes.hotqueries import HotQuery, relations, table_conditions, updated_columns
-from easymo.indexes.observed import Connection, Observed, indexes_on
-from easymo.indexes.parameters import example_values, preparable
-from easymo.indexes.parser import SyntaxFault, of_kind, parse
-from easymo.indexes.price import ends_hot, written
+from easymo.indexes.advise import judgement
+from easymo.indexes.advise.candidates import Catalogue, read_catalogue
+from easymo.indexes.advise.pricing import Prices
+from easymo.indexes.advise.waits import read_waits
+from easymo.indexes.advise.writes import read_writes
+from easymo.indexes.binding import Bound, Untried, bind, session_of
+from easymo.indexes.errors import CountersError
+from easymo.indexes.hotqueries import HotQuery
+from easymo.indexes.observed import Connection, Observed, indexes_on, quoted
+from easymo.indexes.parameters import preparable
+from easymo.indexes.price import ends_hot
+from easymo.indexes.security import COPY_ROLE, Policy
 from easymo.indexes.statements import counters_view
-from easymo.indexes.tables import CopiedTable, find_tables
+from easymo.indexes.tables import CopiedTable, read_tables
 
-_TOP = 100
-_LEAST_S = 3600
 _STATEMENTS = """
-select queryid::text as id, min(query) as query, sum(calls) as calls,
+select queryid::text as id, min(query) as query, sum(calls) as calls, sum(sum(total_exec_time)) over () as all_ms,
+  sum(total_exec_time) as total_ms, count(*) over () as statements,
   extract(epoch from now() - (select stats_reset from {view}_info))::float8 / 60 as minutes
 from {view} where dbid = (select oid from pg_database where datname = current_database()) and toplevel
+  and query not like '%%easymo%%'
 group by queryid order by sum(total_exec_time) desc limit {top}
 """
-_COLUMNS = """
-select a.attname as name, coalesce(s.n_distinct, -1) as distinct_values, coalesce(s.avg_width, 8) as width,
-  coalesce(s.null_frac, 0) as null_ratio
-from pg_attribute a left join pg_stats s on s.schemaname = $1 and s.tablename = $2 and s.attname = a.attname
-where a.attrelid = $3 and a.attnum > 0 and not a.attisdropped
-"""
-
-
-class Query(msgspec.Struct, frozen=True):
-    """A statement that reads, with real values for its parameters."""
-
-    hot: HotQuery
-    text: str
-    values: list[Values]
-
-    @property
-    def name(self) -> str:
-        return self.hot.name
-
-    @property
-    def weight(self) -> float:
-        """Calls a minute."""
-        return self.hot.calls_per_minute
-
-    @property
-    def tables(self) -> set[str]:
-        return set(relations(self.hot.statement).values())
+_NAME_LENGTH = 90
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """A workload and the database that it asks. `refused` are statements that cannot be prepared, with the reason."""
+    """A workload and the database that it asks. `untried` are statements that no index is looked for, with the reason.
 
-    queries: list[Query]
-    refused: dict[str, str]
+    `statements` is all of it; each has no, one or several of the `queries`.
+    """
+
+    statements: list[HotQuery]
+    queries: list[Bound]
+    untried: dict[str, str]
     tables: list[CopiedTable]
     catalogue: Catalogue
     observed: list[Observed]
     prices: Prices
+    notes: list[str]
+    role: str | None
+    policies: dict[str, list[Policy]]
+    wait_ms: dict[str, float]
+
+    @property
+    def copy_role(self) -> str | None:
+        """Who asks on the copies."""
+        return COPY_ROLE if self.role else None
 
 
-async def read_work(source: Connection, statements: Sequence[HotQuery]) -> Work:
-    """Look at the database. Raises AdviceError when no statement reads a table of it."""
-    queries, refused = await bind(source, statements)
-    tables = await find_tables(source, {name for query in queries for name in query.tables})
-    if not tables:
-        raise AdviceError("no statement of the workload reads a table of this database")
-    queries = [query for query in queries if query.tables & {table.name for table in tables}]
+async def read_work(source: Connection, statements: Sequence[HotQuery], role: str | None = None) -> Work:
+    """Look at the database. Raises AdviceError where its rows are hidden from us."""
+    known = await read_tables(source)
+    session = await session_of(source, known, role)
+    queries, untried = list[Bound](), dict[str, str]()
+    for statement in statements:
+        try:
+            queries += await bind(source, session, statement)
+        except Untried as reason:
+            untried[statement.name] = str(reason)
+    tables = known.with_parents({place for query in queries for place in query.tables})
     observed = await indexes_on(source, [table.oid for table in tables])
     # One that does not end HOT holds no entry for a row, either: writes do not pay for it.
     version = source.get_server_version().major
-    paid_for = [index.placed for index in observed if ends_hot(index.placed, version)]
-    there = {table.name: [index for index in paid_for if index.table == table.name] for table in tables}
-    prices = Prices(await read_writes(source, statements, tables), there)
-    return Work(queries, refused, tables, await read_catalogue(source, tables), observed, prices)
+    paid_for = [index for index in observed if ends_hot(index.placed, version)]
+    there = {table.place: [index.placed for index in paid_for if place_of(index) == table.place] for table in tables}
+    writes = await read_writes(source, session, statements, queries, tables)
+    catalogue = await read_catalogue(source, tables)
+    notes = [note for query in queries for note in query.notes] + session.notes(tables)
+    waits = await read_waits(source, tables)
+    prices = Prices(writes, there, {table.place: _index_pages(table, observed) for table in tables})
+    return Work(
+        [*statements], queries, untried, tables, catalogue, observed, prices, notes, role, session.policies, waits
+    )
 
 
-async def read_workload(connection: Connection) -> list[HotQuery]:
-    """The statements of pg_stat_statements that cost most. Raises CountersError."""
+def _index_pages(table: CopiedTable, observed: Sequence[Observed]) -> float:
+    """Pages of one index of a table: of those that are there, else a quarter of the rows' own."""
+    sizes = [index.size_bytes for index in observed if place_of(index) == table.place]
+    return max(1.0, (sum(sizes) / len(sizes) if sizes else table.bytes / 4) / 8192)
+
+
+def place_of(index: Observed) -> str:
+    """The table of an index, by which plans and candidates name it; both are in one schema."""
+    return f"{quoted(index.schema)}.{quoted(index.table)}"
+
+
+async def read_workload(connection: Connection) -> tuple[list[HotQuery], list[str]]:
+    """The statements of pg_stat_statements that cost most, and what is left out, in words. Raises CountersError."""
     view = await counters_view(connection)
     try:
-        rows = await connection.fetch(_STATEMENTS.format(view=view, top=_TOP))
+        rows = await connection.fetch(_STATEMENTS.format(view=view, top=judgement.TOP_STATEMENTS))
     except asyncpg.PostgresError as error:
         raise CountersError(str(error)) from error
-    found = []
+    found: dict[str, HotQuery] = {}
     for row in rows:
         text = preparable(row["query"]).rstrip("; \n")
-        try:
-            kinds = [statement.stmt.WhichOneof("node") for statement in parse(text).stmts]
-        except SyntaxFault:
-            continue
-        if kinds in (["select_stmt"], ["insert_stmt"], ["update_stmt"], ["delete_stmt"]):
-            rate = float(row["calls"]) / max(1.0, row["minutes"])
-            found.append(HotQuery(f"q{row['id']}", text, Path("pg_stat_statements"), 1, (), rate))
-    return found
-
-
-async def bind(connection: Connection, workload: Sequence[HotQuery]) -> tuple[list[Query], dict[str, str]]:
-    """The reading statements with values, and those that cannot be prepared with the reason."""
-    bound, refused = [], {}
-    for hot in workload:
-        if not hot.is_select or not relations(hot.statement):
-            continue
-        text = preparable(hot.text)
-        try:
-            values = await example_values(connection, text, await prepare(connection, text))
-        except asyncpg.PostgresError as error:
-            refused[hot.name] = str(error)
-        else:
-            bound.append(Query(hot, text, values))
-    await connection.execute("deallocate all")
-    return bound, refused
-
-
-async def read_catalogue(connection: Connection, tables: Sequence[CopiedTable]) -> Catalogue:
-    """Columns of the tables with their statistics."""
-    return {
-        table.name: {
-            row["name"]: Column(row["distinct_values"], row["width"], row["null_ratio"])
-            for row in await connection.fetch(_COLUMNS, table.schema, table.name, table.oid)
-        }
-        for table in tables
-    }
-
-
-async def read_writes(
-    connection: Connection, workload: Sequence[HotQuery], tables: Sequence[CopiedTable]
-) -> dict[str, Writes]:
-    """How each table is written: by the workload's own statements, else by its counters."""
-    updated = updated_columns(workload)
-    states = _compared_with_constants(workload)
-    found = {}
-    for table in tables:
-        rows = await written(connection, table.oid)
-        # Counters of a few minutes tell of a load or a restore, not of a rate.
-        per_minute = 60 / rows.seconds if rows.seconds >= _LEAST_S else 0.0
-        by_query: dict[str, tuple[HotQuery, set[str]]] = {}
-        for (name, column), queries in updated.items():
-            for query in queries if name == table.name else ():
-                by_query.setdefault(query.name, (query, set()))[1].add(column)
-        updates = [Updates(frozenset(columns), q.calls_per_minute, q.name) for q, columns in by_query.values()]
-        if not updates and rows.updates * per_minute and states.get(table.name):
-            guess = frozenset(states[table.name])
-            updates = [Updates(guess, rows.updates * per_minute, "the counters of the table; columns guessed")]
-        inserts = sum(query.calls_per_minute for query in workload if table.name in _inserted(query))
-        found[table.name] = Writes(inserts or rows.inserts * per_minute, tuple(updates))
-    return found
-
-
-def _inserted(query: HotQuery) -> set[str]:
-    return {node.relation.relname for node in of_kind(query.statement, "InsertStmt")}
-
-
-def _compared_with_constants(workload: Sequence[HotQuery]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for query in workload:
-        for table, condition in table_conditions(query.statement):
-            if condition.is_constant and condition.literals:
-                found.setdefault(table, set()).add(condition.column)
-    return found
+        name = " ".join(_COMMENT.sub(" ", text).split())
+        name = name if len(name) <= _NAME_LENGTH else f"{name[:_NAME_LENGTH]}…"
+        name = f"{name} ({row['id']})" if name in found else name
+        rate = float(row["calls"]) / max(1.0, row["minutes"])
+        found[name] = HotQuery(name, text, Path("pg_stat_statements"), 1, (), rate)
+    rest = rows[0]["statements"] - len(rows) if rows else 0
+    if not rest:
+        return list(found.values()), []
+    share = 1 - sum(row["total_ms"] for row in rows) / rows[0]["all_ms"]
+    return list(found.values()), [
+        f"{rest} more statements of pg_stat_statements, {share:.1%} of its time, were not looked at."
+    ]

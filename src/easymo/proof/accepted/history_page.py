@@ -7,7 +7,7 @@ from easymo.chart import page
 from easymo.chart.plot import Axis, Series, linear_axis, plot
 from easymo.proof.accepted.history import AcceptedRun
 from easymo.proof.report import wording
-from easymo.proof.report.parts import STYLE, look, row, section, table
+from easymo.proof.report.parts import STYLE, look, section, table
 
 Figures = Callable[[AcceptedRun], dict[str, float | None]]
 
@@ -29,24 +29,25 @@ def _verdicts(runs: Sequence[AcceptedRun]) -> str:
     rows = []
     for promise in dict.fromkeys(promise for run in runs for promise in run.promises):
         found = [run.promises.get(promise) for run in runs]
-        cells = [
-            (name, f'<span class="{v}">{v}</span>' if v else "–", "") for name, v in zip(names, found, strict=True)
-        ]
-        rows.append(row([("promise", escape(promise), ""), *cells]))
-    return table(["promise", *names], rows)
+        cells = {n: f'<span class="{v}">{v}</span>' if v else "–" for n, v in zip(names, found, strict=True)}
+        rows.append({"promise": escape(promise), **cells})
+    return table(rows, words=names)
 
 
 def _runs(runs: Sequence[AcceptedRun]) -> str:
     rows = []
     for n, run in enumerate(runs):
         capacities = ", ".join(f"{arm} {wording.amount(held, 'requests/s')}" for arm, held in run.capacities.items())
-        cells = [("run", escape(_name(runs, n)), ""), ("accepted", escape(run.created), "")]
-        cells += [
-            ("commit", f"<code>{escape((run.git or '–')[:12])}</code>", ""),
-            ("capacity", escape(capacities), "n"),
-        ]
-        rows.append(row(cells))
-    return table(["run", "accepted", "commit", "capacity"], rows)
+        commit = f"<code>{escape((run.git or '–')[:12])}</code>"
+        rows.append(
+            {
+                "run": escape(_name(runs, n)),
+                "accepted": escape(run.created),
+                "commit": commit,
+                "capacity": escape(capacities),
+            }
+        )
+    return table(rows, words=("accepted", "commit"))
 
 
 def _chart(runs: Sequence[AcceptedRun], title: str, unit: str, figures: Figures) -> str:

@@ -1,7 +1,6 @@
-"""One self-contained ``report.html``: no network, no script, readable on a phone, dark and light."""
+"""One self-contained `report.html`: no network, no script, readable on a phone, dark and light."""
 
 from collections.abc import Sequence
-from html import escape
 
 from easymo.chart import page
 from easymo.proof.report import circumstances, verdicts
@@ -23,13 +22,10 @@ __all__ = ["render_report"]
 
 
 def render_report(result: VerdictFile, rounds: Sequence[Round] = ()) -> str:
-    """The page for ``result``; the raw ``rounds`` of the run give it percentile curves and a timeline."""
-    quick = "<p><strong>A quick run is a smoke test: its numbers decide nothing.</strong></p>"
-    unpaired = f"<p><strong>{escape(result.notes[0])}</strong></p>" if result.compared == "runs" else ""
+    """The page for `result`; the raw `rounds` of the run give it percentile curves and a timeline."""
     sections = [
-        unpaired,
-        quick if result.mode == "quick" else "",
-        verdicts.verdicts(result),
+        verdicts.first(result),
+        verdicts.requests(result),
         verdicts.arms(result),
         curves(result, rounds),
         capacity(result),

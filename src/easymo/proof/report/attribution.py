@@ -5,15 +5,11 @@ from html import escape
 from easymo.chart.line import tidy_step
 from easymo.chart.plot import Axis, Series, plot
 from easymo.proof.report import wording
-from easymo.proof.report.parts import look, row, section, table
+from easymo.proof.report.parts import look, section, table
 from easymo.proof.verdict.file import VerdictFile
+from easymo.proof.verdict.metrics import METRICS
 
-NAMES = {
-    "latency_p50": "P50",
-    "latency_p95": "P95",
-    "db_statements_per_request": "statements per request",
-    "cpu_ratio": "CPU",
-}
+NAMES = {name: metric.says for name, metric in METRICS.items()}
 
 
 def attribution(result: VerdictFile) -> str:
@@ -24,12 +20,11 @@ def attribution(result: VerdictFile) -> str:
     metrics = list(dict.fromkeys(metric for changes in found.values() for metric in changes))
     rows = []
     for arm, changes in found.items():
-        shown = {metric: _told(estimate) for metric, estimate in changes.items()}
-        rows.append(row([("arm", escape(arm), ""), *((NAMES.get(m, m), shown.get(m, "–"), "n") for m in metrics)]))
+        shown = {NAMES.get(m, m): _told(changes[m]) if m in changes else "–" for m in metrics}
+        rows.append({"arm": escape(wording.arm(result, arm)), **shown})
     charts = "".join(_panel(result, metric) for metric in metrics)
     told = "<p class=dim>Change against the baseline, with its 95 % interval.</p>"
-    columns = table(["arm", *(NAMES.get(m, m) for m in metrics)], rows)
-    return section("Each treatment alone, and all together", told, charts, columns)
+    return section("Each treatment alone, and all together", told, charts, table(rows), folded=True)
 
 
 def _told(estimate: list[float]) -> str:
@@ -48,7 +43,7 @@ def _panel(result: VerdictFile, metric: str) -> str:
     first, last = int(lowest // step), -int(-highest // step)
     ticks = [(n * step, wording.percent(n * step) if n else "0") for n in range(first, last + 1)]
     x = Axis("", first * step, max(last, first + 1) * step, ticks)
-    y = Axis("", 0.0, float(len(arms)), [(len(arms) - n - 0.5, arm) for n, arm in enumerate(arms)])
+    y = Axis("", 0.0, float(len(arms)), [(len(arms) - n - 0.5, wording.arm(result, arm)) for n, arm in enumerate(arms)])
     series = [
         Series(arm, look(list(result.arms), arm), "whiskers", [(value, at)], [(at, low, high)])
         for (at, _), (arm, (value, low, high)) in zip(y.ticks, found.items(), strict=True)

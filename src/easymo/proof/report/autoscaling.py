@@ -4,7 +4,7 @@ from html import escape
 
 from easymo.chart import svg_chart
 from easymo.proof.report import wording
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import VerdictFile
 
 MARK = '<span class="simulated">simulated, not measured</span>'
@@ -18,21 +18,19 @@ def autoscaling(result: VerdictFile) -> str:
     for arm, one in result.simulated.items():
         totals = one.totals
         rows.append(
-            row(
-                [
-                    ("arm", escape(arm), ""),
-                    ("one pod serves", wording.amount(one.capacity_rps, "requests/s"), "n"),
-                    ("pods", f"{totals.least_replicas} … {totals.most_replicas}", "n"),
-                    ("short of capacity", f"{totals.short_s:.0f} s of {totals.seconds:.0f} s", "n"),
-                    ("pod-hours", f"{totals.pod_hours:.1f}", "n"),
-                ]
-            )
+            {
+                "arm": escape(wording.arm(result, arm)),
+                "one pod serves": wording.amount(one.capacity_rps, "requests/s"),
+                "pods": f"{totals.least_replicas} … {totals.most_replicas}",
+                "short of capacity": f"{totals.short_s:.0f} s of {totals.seconds:.0f} s",
+                "pod-hours": f"{totals.pod_hours:.1f}",
+            }
         )
         said = (
             f"Simulated: {one.autoscaler} between {totals.least_replicas} and {totals.most_replicas} pods; demand is"
             f" above the capacity of the ready pods for {totals.short_s:.0f} of {totals.seconds:.0f} seconds."
         )
-        title = f"{arm} (simulated): demand against the capacity of the ready pods"
+        title = f"{wording.arm(result, arm)} (simulated): demand against the capacity of the ready pods"
         charts.append(svg_chart(one.lines, one.end_s, title=title, description=said, unit="requests/s"))
     first = next(iter(result.simulated.values()))
     told = (
@@ -40,5 +38,4 @@ def autoscaling(result: VerdictFile) -> str:
         " measured to hold as that of one pod. No cluster was involved; start-up takes 20 s, readiness 10 s, a sample"
         " is 30 s old.</p>"
     )
-    head = ["arm", "one pod serves", "pods", "short of capacity", "pod-hours"]
-    return section("Autoscaling", told, table(head, rows), *charts)
+    return section("Autoscaling", told, table(rows), *charts, folded=True)

@@ -7,7 +7,7 @@ from easymo.chart.line import tidy_step
 from easymo.chart.plot import Axis, Series, plot
 from easymo.proof.report import break_even_words, wording
 from easymo.proof.report.break_even_words import repeated
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import BreakEven, GridCell, VerdictFile
 from easymo.proof.verdict.judge import Verdict
 
@@ -23,24 +23,23 @@ def break_even(result: VerdictFile) -> str:
         " where a verdict turns, and is not the verdict.</p>"
     )
     words = "".join(f"<li>{escape(line)}</li>" for line in break_even_words.lines(result))
-    return section("Break-even", told, f"<ul>{words}</ul>", _chart(result, grid), _cells(grid), _verdicts(result, grid))
+    parts = _chart(result, grid), _cells(grid), _verdicts(result, grid)
+    return section("Break-even", told, f"<ul>{words}</ul>", *parts, folded=True)
 
 
 def _cells(grid: BreakEven) -> str:
     rows = [
-        row(
-            [
-                ("data size", escape(cell.scale), ""),
-                ("rows", f"{sum(cell.rows.values()):,}", "n"),
-                ("setting", f"{cell.repeat_read:g}", "n"),
-                ("reads repeated", repeated(cell), "n"),
-                ("rate", wording.amount(cell.rate_rps, "requests/s"), "n"),
-                ("capacities", _capacities(cell), "n"),
-            ]
-        )
+        {
+            "data size": escape(cell.scale),
+            "rows": f"{sum(cell.rows.values()):,}",
+            "setting": f"{cell.repeat_read:g}",
+            "reads repeated": repeated(cell),
+            "rate": wording.amount(cell.rate_rps, "requests/s"),
+            "capacities": _capacities(cell),
+        }
         for cell in grid.cells
     ]
-    return table(["data size", "rows", "setting", "reads repeated", "rate", "capacities"], rows)
+    return table(rows)
 
 
 def _capacities(cell: GridCell) -> str:
@@ -52,10 +51,9 @@ def _verdicts(result: VerdictFile, grid: BreakEven) -> str:
     rows = []
     for promise in result.promises:
         if promise.id in grid.outcome:
-            columns = [(f"data size {scale}", _lines(promise, grid, scale), "n") for scale in grid.scales]
-            rows.append(row([("promise", escape(promise.claim), ""), *columns]))
-    head = ["promise", *(f"data size {scale}" for scale in grid.scales)]
-    return "<p>By the share of reads repeated:</p>" + table(head, rows)
+            columns = {f"data size {scale}": _lines(promise, grid, scale) for scale in grid.scales}
+            rows.append({"promise": escape(promise.claim), **columns})
+    return "<p>By the share of reads repeated:</p>" + table(rows)
 
 
 def _lines(promise: Verdict, grid: BreakEven, scale: str) -> str:

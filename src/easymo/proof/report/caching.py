@@ -3,21 +3,19 @@
 from html import escape
 
 from easymo.proof.report import wording
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import VerdictFile
 
 
 def caching(result: VerdictFile) -> str:
     """Reads and hit rate per group, and how often the load asked for the same thing again."""
     rows = [
-        row(
-            [
-                ("group", escape(group or "all"), ""),
-                ("reads", f"{rate.reads:,}", "n"),
-                ("hits", wording.amount(rate.hit_ratio, "ratio"), "n"),
-                ("by outcome", ", ".join(f"{escape(name)} {count:,}" for name, count in rate.outcomes.items()), "n"),
-            ]
-        )
+        {
+            "group": escape(group or "all"),
+            "reads": f"{rate.reads:,}",
+            "hits": wording.amount(rate.hit_ratio, "ratio"),
+            "by outcome": ", ".join(f"{escape(name)} {count:,}" for name, count in rate.outcomes.items()),
+        }
         for group, rate in sorted(result.cache_reads.items(), key=lambda one: -one[1].reads)
     ]
     if not rows:
@@ -25,4 +23,4 @@ def caching(result: VerdictFile) -> str:
     repeated = {arm.repeat_read_ratio for arm in result.arms.values() if arm.repeat_read_ratio is not None}
     again = f" {max(repeated):.0%} of the load's reads asked for something it had read before." if repeated else ""
     told = f"<p>The system's own counters, over the comparison rounds of the arm with every treatment.{again}</p>"
-    return section("Cache hit rates", told, table(["group", "reads", "hits", "by outcome"], rows))
+    return section("Cache hit rates", told, table(rows), folded=True)

@@ -17,8 +17,19 @@ def capacity(result: VerdictFile) -> str:
     for name, tried in steps.items():
         which = look(list(result.arms), name)
         known = [(step.rate_rps, max(step.p95_ms, 0.01), step.held) for step in tried if step.p95_ms is not None]
-        series.append(Series(f"{name} held", which, "held", [(rate, p95) for rate, p95, held in known if held]))
-        series.append(Series(f"{name} failed", which, "failed", [(rate, p95) for rate, p95, held in known if not held]))
+        series.append(
+            Series(
+                f"{wording.arm(result, name)} held", which, "held", [(rate, p95) for rate, p95, held in known if held]
+            )
+        )
+        series.append(
+            Series(
+                f"{wording.arm(result, name)} failed",
+                which,
+                "failed",
+                [(rate, p95) for rate, p95, held in known if not held],
+            )
+        )
     points = [point for one in series for point in one.points]
     if not points:
         return ""
@@ -37,7 +48,7 @@ def capacity(result: VerdictFile) -> str:
         if not step.held
     ]
     why = f"<details><summary>Why steps failed</summary><ul>{''.join(failed)}</ul></details>" if failed else ""
-    return section("Capacity", chart, why)
+    return section("Capacity", chart, why, folded=True)
 
 
 def _in_words(result: VerdictFile) -> str:

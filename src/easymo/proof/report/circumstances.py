@@ -4,7 +4,7 @@ from html import escape
 
 from easymo.proof.report import wording
 from easymo.proof.report.attribution import NAMES
-from easymo.proof.report.parts import row, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import VerdictFile
 
 
@@ -23,7 +23,7 @@ def applied(result: VerdictFile) -> str:
             waited = " / ".join(wording.amount(cost.latency_ms.get(p), "ms") for p in ("p50", "p95", "max"))
             under = f" of {cost.rate_rps:g} requests/s, which waited {waited} (P50 / P95 / longest)"
         parts.append(f"<p>Applied in {cost.seconds:.1f} s while the system was under load{under}.</p>")
-    return f"<h2>Applying and taking back</h2>{''.join(parts)}"
+    return section("Applying and taking back", *parts, folded=True)
 
 
 def circumstances(result: VerdictFile) -> str:
@@ -39,7 +39,7 @@ def circumstances(result: VerdictFile) -> str:
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 1e9:.0f} GB, Linux {machine.kernel}",
         "versions": f"Python {machine.python}, {machine.postgres}, {machine.cache}",
         "data": f"scale {result.scale.name}, seed {result.scale.seed}: {wording.rows(result.scale.rows)}",
-        "same arm against itself": ", ".join(noise) or "not measured",
+        "a side against itself": ", ".join(noise) or "not measured",
         "notes": " ".join(result.notes) or "none",
         "seeds": f"data {result.scale.seed}; rounds of one pair play one schedule, its seed is in rounds.jsonl",
         "repeat": _command(result),
@@ -47,11 +47,17 @@ def circumstances(result: VerdictFile) -> str:
     if result.compared != "treatments":
         facts |= {"repeat": f"easymo prove --before … --after …, with the same {result.compared}"}
         del facts["commit"], facts["data"], facts["seeds"]  # of neither side anything is known but what it answers
-    rows = [row([("", escape(name), ""), ("", escape(value), "")]) for name, value in facts.items()]
+    if result.change is not None:
+        facts["scenario"] = f"{result.change.scenario}, SHA-256 {result.change.scenario_sha256[:16]}"
+        facts["revisions"] = ", ".join(f"{side} {at}" for side, at in result.change.revisions.items())
+        facts["command"] = f"easymo {' '.join(result.change.command)}" if result.change.command else "a program"
+    found = table([{"": escape(name), " ": escape(value)} for name, value in facts.items()], words=" ")
     if result.compared != "treatments":
-        return f"<h2>Circumstances</h2>{table(['', ''], rows)}"
+        return section("Circumstances", found, folded=True)
     indexes = "".join(f"<li><code>{escape(definition)}</code></li>" for definition in result.baseline_indexes)
-    return f"<h2>Circumstances</h2>{table(['', ''], rows)}<h2>Indexes of the baseline</h2><ul>{indexes}</ul>"
+    return section("Circumstances", found, folded=True) + section(
+        "Indexes of the baseline", f"<ul>{indexes}</ul>" if indexes else "", folded=True
+    )
 
 
 def _command(result: VerdictFile) -> str:

@@ -3,7 +3,7 @@
 from html import escape
 
 from easymo.proof.report import wording
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import VerdictFile
 
 
@@ -17,32 +17,19 @@ def cold(result: VerdictFile) -> str:
         " those of a warm cache; none of these rounds is in them.</p>"
     )
     rows = [
-        row(
-            [
-                ("arm", escape(arm), ""),
-                ("P50 / P95 / P99 cold", _percentiles(latency), "n"),
-                ("warm", _percentiles(result.arms[arm].latency_ms), "n"),
-            ]
-        )
+        {
+            "arm": escape(wording.arm(result, arm)),
+            "P50 / P95 / P99 cold": wording.percentiles(latency),
+            "warm": wording.percentiles(result.arms[arm].latency_ms),
+        }
         for arm, latency in found.latency_ms.items()
     ]
     changes = [
-        row(
-            [
-                ("metric", escape(metric), ""),
-                ("change cold", wording.percent(value), "n"),
-                ("95 % interval", f"{wording.percent(low)} … {wording.percent(high)}", "n"),
-            ]
-        )
+        {
+            "metric": escape(metric),
+            "change cold": wording.percent(value),
+            "95 % interval": f"{wording.percent(low)} … {wording.percent(high)}",
+        }
         for metric, (value, low, high) in found.changes.items()
     ]
-    return section(
-        "Cold cache",
-        told,
-        table(["arm", "P50 / P95 / P99 cold", "warm"], rows),
-        table(["metric", "change cold", "95 % interval"], changes) if changes else "",
-    )
-
-
-def _percentiles(latency_ms: dict[str, float]) -> str:
-    return " / ".join(wording.amount(latency_ms.get(name), "ms") for name in ("p50", "p95", "p99"))
+    return section("Cold cache", told, table(rows), table(changes), folded=True)

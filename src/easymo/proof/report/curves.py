@@ -55,12 +55,14 @@ def _of_arm(
     each = min(d.count for d in found)
     places = [n / STEPS for n in range(int(reach * STEPS) + 1)]
     supported = [p for p in places if each * 10.0**-p >= BEYOND]
-    levels = [statistics.geometric_level([max(v, 0.001) for v in column]) for column in _columns(found, supported)]
+    levels = [
+        statistics.of_mean([math.log(max(v, 0.001)) for v in column]).level() for column in _columns(found, supported)
+    ]
     rest = places[max(len(supported) - 1, 0) :]
     which = look(list(result.arms), arm)
     return [
         Series(
-            arm,
+            wording.arm(result, arm),
             which,
             "curve",
             [(p, level.value) for p, level in zip(supported, levels, strict=True)],

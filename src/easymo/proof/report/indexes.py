@@ -3,11 +3,9 @@
 from html import escape
 
 from easymo.proof.report import wording
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import Row, section, table
 from easymo.proof.verdict.file import AppliedIndex, VerdictFile
 from easymo.proof.verdict.index_check import CheckedIndex, Served
-
-HEAD = ["index", "build", "size", "a row more costs", "gain"]
 
 
 def indexes(result: VerdictFile) -> str:
@@ -15,29 +13,31 @@ def indexes(result: VerdictFile) -> str:
     if result.applied is None or not result.applied.indexes:
         return ""
     checked = {one.index: one for one in result.index_check.indexes} if result.index_check is not None else {}
-    rows = [_row(built, checked.get(built.name)) for built in result.applied.indexes]
+    rows = [
+        _row(built, checked.get(built.name) if checked else None, bool(checked)) for built in result.applied.indexes
+    ]
     told = "<p>Build and size are of this run, while the system was under load."
     if checked:
         told += (
             " Gain and price per row come from <code>easymo indexes verify</code> on data of its own: the median of"
             " each query that the index serves, without it and with it."
         )
-    return section("Indexes: gain and price", f"{told}</p>", table(HEAD if checked else HEAD[:3], rows))
+    return section("Indexes: gain and price", f"{told}</p>", table(rows), folded=True)
 
 
-def _row(built: AppliedIndex, checked: CheckedIndex | None) -> str:
-    cells = [
-        ("index", f"<code>{escape(built.name)}</code>", ""),
-        ("build", f"{built.seconds:.2f} s", "n"),
-        ("size", wording.amount(built.bytes, "bytes"), "n"),
-    ]
+def _row(built: AppliedIndex, checked: CheckedIndex | None, priced: bool) -> Row:
+    cells = {
+        "index": f"<code>{escape(built.name)}</code>",
+        "build": f"{built.seconds:.2f} s",
+        "size": wording.amount(built.bytes, "bytes"),
+    }
+    price, gains = "–", "–"
     if checked is not None:
         price = "–" if checked.write_us_per_row is None else f"{checked.write_us_per_row:.2f} µs"
         if checked.ends_hot_for:
             price += f"<br><span class=dim>no HOT update by {escape(', '.join(checked.ends_hot_for))}</span>"
         gains = "<br>".join(filter(None, map(_gain, checked.serves))) or "none measured"
-        cells += [("a row more costs", price, "n"), ("gain", gains, "n")]
-    return row(cells)
+    return cells | {"a row more costs": price, "gain": gains} if priced else cells
 
 
 def _gain(served: Served) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from easymo.chart.plot import Axis, Series, linear_axis, plot
+from easymo.proof.report import wording
 from easymo.proof.report.parts import look, section
 from easymo.proof.verdict.file import VerdictFile
 from easymo.proof.verdict.measurement import Round
@@ -24,7 +25,7 @@ def timeline(result: VerdictFile, rounds: Sequence[Round]) -> str:
     charts = [_panel(result, rounds, *panel, first=n == 0, last=n == 3) for n, panel in enumerate(panels)]
     phases = ", ".join(f"{name} from round {start + 1}" for start, name in _phases(rounds))
     told = f"<p class=dim>{len(rounds)} rounds in the order they were played: {phases}. Void rounds are left blank.</p>"
-    return section("Timeline", *charts, told)
+    return section("Timeline", *charts, told, folded=True)
 
 
 def _panel(
@@ -36,7 +37,10 @@ def _panel(
     if not known:
         return ""
     series = [
-        Series(arm, look(arms, arm), "bars", [(float(n), v) for n, name, v in known if name == arm]) for arm in arms
+        Series(
+            wording.arm(result, arm), look(arms, arm), "bars", [(float(n), v) for n, name, v in known if name == arm]
+        )
+        for arm in arms
     ]
     highest = max(v for _, _, v in known)
     top = max(known, key=lambda one: one[2])

@@ -3,7 +3,7 @@
 from html import escape
 
 from easymo.proof.report import wording
-from easymo.proof.report.parts import row, section, table
+from easymo.proof.report.parts import section, table
 from easymo.proof.verdict.file import ArmWrites, VerdictFile
 
 
@@ -17,18 +17,16 @@ def write_cost(result: VerdictFile) -> str:
         " rows, copies of whole pages among it. An update is HOT when it needs no new index entry.</p>"
     )
     rows = [
-        row(
-            [
-                ("arm", escape(name), ""),
-                ("log per write", _bytes(arm.wal_bytes_per_write), "n"),
-                ("writes", f"{arm.db_writes:,}", "n"),
-                ("indexes", wording.amount(arm.index_bytes, "bytes"), "n"),
-            ]
-        )
+        {
+            "arm": escape(wording.arm(result, name)),
+            "log per write": _bytes(arm.wal_bytes_per_write),
+            "writes": f"{arm.db_writes:,}",
+            "indexes": wording.amount(arm.index_bytes, "bytes"),
+        }
         for name, arm in arms.items()
     ]
-    parts = [table(["arm", "log per write", "writes", "indexes"], rows), _updates(arms), _latencies(arms)]
-    return section("What writing costs", told, *parts)
+    named = {wording.arm(result, name): arm for name, arm in arms.items()}
+    return section("What writing costs", told, table(rows), _updates(named), _latencies(named), folded=True)
 
 
 def _bytes(value: float | None) -> str:
@@ -38,10 +36,9 @@ def _bytes(value: float | None) -> str:
 def _updates(arms: dict[str, ArmWrites]) -> str:
     tables = sorted({name for arm in arms.values() for name in arm.updates})
     rows = [
-        row([("HOT updates of", escape(name), ""), *((escape(arm), _hot(arms[arm], name), "n") for arm in arms)])
-        for name in tables
+        {"HOT updates of": escape(name), **{arm: _hot(found, name) for arm, found in arms.items()}} for name in tables
     ]
-    return table(["HOT updates of", *arms], rows) if rows else ""
+    return table(rows)
 
 
 def _hot(arm: ArmWrites, name: str) -> str:
@@ -52,10 +49,10 @@ def _hot(arm: ArmWrites, name: str) -> str:
 def _latencies(arms: dict[str, ArmWrites]) -> str:
     requests = list(dict.fromkeys(name for arm in arms.values() for name in arm.latency_ms))
     rows = [
-        row([("P50 / P95 of", escape(name), ""), *((escape(arm), _latency(arms[arm], name), "n") for arm in arms)])
+        {"P50 / P95 of": escape(name), **{arm: _latency(found, name) for arm, found in arms.items()}}
         for name in requests
     ]
-    return table(["P50 / P95 of", *arms], rows) if rows else ""
+    return table(rows)
 
 
 def _latency(arm: ArmWrites, request: str) -> str:

@@ -10,14 +10,15 @@ from pathlib import Path
 from statistics import fmean
 
 from easymo.proof.session.capacity import find_capacity
+from easymo.proof.session.match import Match, Rules
 from easymo.proof.session.plan import Lengths, break_even_step
 from easymo.proof.session.progress import StepProgress
-from easymo.proof.session.rounds import Player, scenario_environment
+from easymo.proof.session.rounds import Player, load_of
 from easymo.proof.system.acceptance import Acceptance, Grid
 from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
-from easymo.proof.system.testbed import Testbed, clone, fill_template, open_testbed, row_counts
-from easymo.proof.system.treatments import apply_files
-from easymo.proof.verdict import judge
+from easymo.proof.system.template import clone, fill_template, row_counts
+from easymo.proof.system.testbed import Testbed, open_testbed
+from easymo.proof.verdict import estimates, judge
 from easymo.proof.verdict.file import BreakEven, GridCell
 from easymo.proof.verdict.flips import find_flips, outcome_of
 from easymo.proof.verdict.measurement import ArmCapacity, Measurements
@@ -31,11 +32,11 @@ RESOLUTION = 1.5
 async def find_break_even(
     acceptance: Acceptance, grid: Grid, root: Path, folder: Path, lengths: Lengths, progress: StepProgress
 ) -> BreakEven:
-    """Play the whole grid, size by size; the rounds go to ``break-even.jsonl``. Nothing is left of a size after it."""
+    """Play the whole grid, size by size; the rounds go to `break-even.jsonl`. Nothing is left of a size after it."""
     cells: list[GridCell] = []
     for scale in grid.scales:
         with progress.step(break_even_step(scale)):
-            async with open_testbed([BASELINE, TREATED]) as testbed:
+            async with open_testbed([BASELINE, TREATED], root) as testbed:
                 cells += await _Size(acceptance, grid, root, folder, lengths, testbed, scale).play(progress)
     return BreakEven(
         grid.scales,
@@ -67,7 +68,7 @@ class _Size:
     async def play(self, progress: StepProgress) -> list[GridCell]:
         """The cells in the order of the settings; none when the baseline holds no rate at this size."""
         testbed, logs = self._testbed, self._folder / "logs"
-        log = self._folder / "data.log"
+        log = self._folder / "prepare.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
         rows = await row_counts(testbed, "template")
         given = arms_of(self._acceptance, full=False)
@@ -75,18 +76,18 @@ class _Size:
         async with contextlib.AsyncExitStack() as running:
             for arm in arms:
                 await clone(testbed, arm.name)
-                for treatment in arm.treatments.values():
-                    await apply_files(treatment, self._root, arm.database_url)
                 arm.prepare(self._acceptance, self._root, logs / f"size-{self._scale}")
+                for treatment in arm.treatments.values():
+                    await arm.apply(treatment)
                 await running.enter_async_context(arm.system)
             capacity = await self._capacities(arms, progress)
-            rate = max(1.0, round(capacity[BASELINE].held_rps / 2))
-            if capacity[BASELINE].held_rps <= 0:
+            rate = max(1.0, round(capacity[BASELINE][0].held_rps / 2))
+            if capacity[BASELINE][0].held_rps <= 0:
                 progress.note(f"the baseline held no rate at size {self._scale}, so there is nothing to compare with")
                 return []
             return [await self._cell(arms, setting, rate, rows, capacity) for setting in self._grid.repeat_read]
 
-    async def _capacities(self, arms: list[Arm], progress: StepProgress) -> dict[str, ArmCapacity]:
+    async def _capacities(self, arms: list[Arm], progress: StepProgress) -> dict[str, list[ArmCapacity]]:
         limits = self._acceptance.capacity
         start = limits.start_rps
         async with self._player(None) as player:
@@ -107,11 +108,18 @@ class _Size:
         return player.measured.capacity
 
     async def _cell(
-        self, arms: list[Arm], setting: float, rate_rps: float, rows: dict[str, int], capacity: dict[str, ArmCapacity]
+        self,
+        arms: list[Arm],
+        setting: float,
+        rate_rps: float,
+        rows: dict[str, int],
+        capacity: dict[str, list[ArmCapacity]],
     ) -> GridCell:
         async with self._player(setting) as player:
-            await player.warm(arms, rate_rps, self._lengths.warm_s)
-            await player.play_blocks(arms, range(self._grid.pairs), rate_rps, self._grid.round_s)
+            rules = Rules(rate_rps, self._grid.round_s, [self._grid.pairs], warm_s=self._lengths.warm_s)
+            played = Match(player, arms, rules)
+            await played.warm_alike()
+            await played.play_pairs(range(self._grid.pairs))
         measured = player.measured
         measured.capacity = capacity
         rounds = [r for arm in arms for r in measured.of(arm.name, "compare")]
@@ -122,20 +130,14 @@ class _Size:
             rows=rows,
             rate_rps=rate_rps,
             repeat_read_ratio=fmean(r.load.repeat_read_ratio for r in rounds) if rounds else None,
-            capacity_rps={arm: found.held_rps for arm, found in capacity.items()},
+            capacity_rps={arm: judge.held(found) for arm, found in capacity.items()},
             changes=changes,
             verdicts=decisions,
         )
 
     def _player(self, setting: float | None) -> Player:
-        return Player(
-            self._acceptance,
-            self._root,
-            scenario_environment(self._acceptance, self._scale, setting),
-            self._testbed,
-            self._folder / "break-even.jsonl",
-            salt=f"{self._scale}/{setting}/",
-        )
+        load = load_of(self._acceptance, self._root, self._scale, setting)
+        return Player(load, self._folder / "break-even.jsonl", salt=f"{self._scale}/{setting}/")
 
 
 def judge_cell(
@@ -147,14 +149,13 @@ def judge_cell(
     changes: dict[str, list[float | None]] = {}
     decisions: dict[str, judge.Decision] = {}
     for promise in promises:
-        if promise.metric != "capacity_rps" and not judge.is_paired(promise):
+        if promise.of.how not in ("pairs", "capacity"):
             continue
         (verdict,) = judge.judge([promise], measured, BASELINE, TREATED)
         decisions[promise.id] = verdict.verdict
         if promise.kind == "change" and verdict.interval is not None:
             changes[promise.metric] = [verdict.change, *verdict.interval]
         elif judge.is_paired(promise):
-            estimate = judge.change_between(measured, BASELINE, TREATED, promise.metric)
-            if estimate is not None:
-                changes[promise.metric] = [estimate.value, estimate.lo, estimate.hi]
+            change = estimates.change_between(measured, BASELINE, TREATED, promise.of)
+            changes |= {promise.metric: [*change]} if change is not None else {}
     return changes, decisions

@@ -1,36 +1,127 @@
-"""Two deployments that already run: the same load on both in turns. Nothing is started, nothing is changed."""
+"""Two deployments that already run: the same load on both. Nothing is started, nothing is changed."""
 
 import os
 import secrets
-import signal
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from easymo.load import Job, LoadError, LoadResult, ScenarioError, Stage, parse_targets, run_process
-from easymo.proof.errors import CannotCompare, RunVoid
-from easymo.proof.session.experiment import COMPLETE_PAIRS
-from easymo.proof.session.folder import Stopped, new_folder, write_evidence
-from easymo.proof.session.outcome import aa_intervals, arm_result
+from easymo.load import ScenarioError, parse_targets
+from easymo.proof.errors import CannotCompare
+from easymo.proof.session import match
+from easymo.proof.session.answers import ask_deployments
+from easymo.proof.session.change import deployed_change
+from easymo.proof.session.folder import new_folder, run_until_stopped, write_evidence
+from easymo.proof.session.match import Match, Rules, looks_until
+from easymo.proof.session.outcome import aa_intervals, arm_result, judged, notes_on_rounds, verdict_file
+from easymo.proof.session.plan import ANSWERS_STEP, MOST_PAIRS, look_plan
 from easymo.proof.session.progress import Plan, StepProgress
-from easymo.proof.session.rounds import COMPARED, RETRIES
-from easymo.proof.session.terms import Terms
+from easymo.proof.session.rounds import Load, Player, scenario_environment
+from easymo.proof.session.sides import Deployment
+from easymo.proof.system.acceptance import read_acceptance
 from easymo.proof.system.machine import describe_machine
-from easymo.proof.verdict import judge
-from easymo.proof.verdict.file import SCHEMA, Mode, Rollback, Scale, VerdictFile
-from easymo.proof.verdict.measurement import AA_PHASES, Measurements, Phase, Resources, Round
+from easymo.proof.verdict.file import Mode, Scale, VerdictFile
+from easymo.proof.verdict.judge import Verdict, judge
+from easymo.proof.verdict.measurement import Measurements
 from easymo.proof.verdict.no_worse import few_errors, latencies_no_longer
 from easymo.proof.verdict.promises import Promise
 
 BEFORE, AFTER = "before", "after"
-ARMS = (BEFORE, AFTER)
 WARM_AT_MOST_S = 2.0
-#: A deployment that answers more than this share of its warm-up with errors is not the one that the scenario is for.
-ANSWERING = 0.5
-_UNSEEN = Resources(None, None, None, None)
+STRESS_ROUNDS = 2
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """How two deployments are compared.
+
+    `environment` is what the scenario finds in its environment where the caller has not exported something else.
+    `promises` None: that nothing got worse. `left_out`: promises that cannot be seen from outside. `stress` are
+    rates (requests/s) that promises name, each offered for `stress_s`. While more pairs could decide something, the
+    comparison goes on until `most_pairs`. `duet`: both at the same time, request by request in turn.
+    """
+
+    system: str
+    scenario: Path
+    environment: dict[str, str] = {}
+    promises: list[Promise] | None = None
+    left_out: list[str] = []
+    leave_out: list[str] = []
+    seed: int = 1
+    rate_rps: float = 50.0
+    round_s: float = 2.0
+    warm_up_s: float = 0.3
+    pairs: int = 10
+    most_pairs: int = 10
+    aa_pairs: int = 4
+    stress: list[int] = []
+    stress_s: float = 10.0
+    duet: bool = False
+
+    def at(
+        self,
+        mode: Mode,
+        rate_rps: float | None,
+        round_s: float | None,
+        *,
+        budget_s: float | None = None,
+        duet: bool = False,
+    ) -> "Terms":
+        """These terms for a quick, default or full run, at another rate, with other rounds, or within a budget."""
+        terms = replace(self, rate_rps=rate_rps or self.rate_rps, round_s=round_s or self.round_s, duet=duet)
+        if mode == "quick":
+            few = replace(terms, pairs=3, most_pairs=3, aa_pairs=0, stress_s=1.0)
+            return replace(few, round_s=min(terms.round_s, 1.5))
+        # Sides that play at the same time share every disturbance; a budget goes into pairs, whose order is drawn.
+        aa_pairs = 0 if duet or budget_s is not None else terms.aa_pairs
+        most = 2 * terms.pairs if mode == "full" else terms.pairs
+        if budget_s is not None:
+            most = max(terms.pairs, min(int(budget_s / terms.pair_s), MOST_PAIRS))
+        return replace(terms, most_pairs=most, aa_pairs=aa_pairs)
+
+    @property
+    def pair_s(self) -> float:
+        """Seconds that a pair takes."""
+        return (1 if self.duet else 2) * (self.round_s + self.warm_up_s + 0.1)
+
+    @property
+    def rules(self) -> Rules:
+        """The match on these terms."""
+        looks = looks_until(self.pairs, self.most_pairs)
+        return Rules(self.rate_rps, self.round_s, looks, self.aa_pairs, min(self.round_s, WARM_AT_MOST_S), self.duet)
+
+
+def terms_of_scenario(scenario: Path) -> Terms:
+    """Terms for a scenario of which nothing was promised."""
+    return Terms(system=f"Two deployments under {scenario.name}", scenario=scenario)
+
+
+def terms_of_acceptance(file: Path, scenario: Path | None = None) -> Terms:
+    """Terms of an `acceptance.toml`: its scenario, unless another is given, and what of its promises can be seen from
+    outside: latency and errors. Raises :class:`AcceptanceError`.
+
+    A capacity could only be found by overloading what may be in use, and the rest needs the machine of the system.
+    """
+    acceptance = read_acceptance(file)
+    seen = [p for p in acceptance.promises if p.of.share is not None or p.of.how == "errors"]
+    return Terms(
+        system=acceptance.system.name,
+        scenario=scenario or file.resolve().parent / acceptance.load.scenario,
+        environment=scenario_environment(acceptance, acceptance.system.scale),
+        promises=seen,
+        left_out=[p.id for p in acceptance.promises if p not in seen],
+        leave_out=acceptance.answers.leave_out,
+        seed=acceptance.system.seed,
+        round_s=acceptance.load.round_s,
+        warm_up_s=acceptance.load.warm_up_s,
+        pairs=acceptance.load.pairs,
+        most_pairs=acceptance.load.pairs,
+        aa_pairs=acceptance.load.aa_pairs,
+        stress=[rate for rate in acceptance.stress.rates if any(p.of.rate_rps == rate for p in seen)],
+        stress_s=acceptance.stress.seconds,
+    )
 
 
 def compare_deployments(
@@ -38,168 +129,101 @@ def compare_deployments(
 ) -> tuple[VerdictFile, Path]:
     """Compare and judge; returns the verdicts and the folder that holds the evidence.
 
-    ``before`` and ``after`` are URLs, ``NAME=URL`` each where the scenario names several processes. Raises
+    `before` and `after` are URLs, `NAME=URL` each where the scenario names several processes. Raises
     :class:`CannotCompare`, :class:`RunVoid` or :class:`Stopped`.
     """
     try:
-        urls = {arm: {name: t.url for name, t in parse_targets(given).items()} for arm, given in _sides(before, after)}
+        urls = {
+            side: {name: target.url for name, target in parse_targets(given).items()}
+            for side, given in ((BEFORE, before), (AFTER, after))
+        }
     except ScenarioError as error:
         raise CannotCompare(str(error)) from error
+    if not terms.scenario.is_file():
+        raise CannotCompare(f"There is no scenario file {terms.scenario}: name a Python file that exports `scenario`.")
     folder = new_folder(out, Path())
-    comparison = _Comparison(terms, urls, folder / "rounds.jsonl")
     began = time.monotonic()
-    try:
-        with StepProgress(comparison.plan()) as progress:
-            comparison.run(progress)
-    except KeyboardInterrupt:
-        raise Stopped(signal.SIGINT) from None
-    result = comparison.conclude(mode, time.monotonic() - began)
+    with StepProgress(_plan(terms)) as progress:
+        player = run_until_stopped(_played(terms, urls, folder, progress))
+    result = _conclude(terms, player, urls, mode, time.monotonic() - began)
     write_evidence(result, folder)
     return result, folder
 
 
-def _sides(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-    return [(BEFORE, before), (AFTER, after)]
+def _plan(terms: Terms) -> Plan:
+    rules = terms.rules
+    return [
+        (match.WARM, 2 * (rules.warm_s + terms.warm_up_s + 0.7)),
+        (ANSWERS_STEP, 6),
+        (match.ITSELF, terms.aa_pairs * terms.pair_s),
+        *look_plan(rules.looks, terms.pair_s),
+        *([(match.STRESS, 2 * len(terms.stress) * (terms.stress_s + 2))] if terms.stress else []),
+    ]
 
 
-class _Comparison:
-    """One comparison; every round is kept in ``measured`` and appended to ``file`` at once."""
+async def _played(
+    terms: Terms, urls: Mapping[str, Mapping[str, str]], folder: Path, progress: StepProgress
+) -> tuple[Player, float]:
+    """Play every round; raises :class:`RunVoid` or :class:`CannotCompare`."""
+    # What the caller has exported comes first: the keys of acceptance.toml are those of scratch systems.
+    environment = {**terms.environment, **os.environ}
+    load = Load(str(terms.scenario.resolve()), Path.cwd(), environment, terms.seed, terms.warm_up_s)
+    sides = [Deployment(name, addresses) for name, addresses in urls.items()]
+    # Idempotency keys of an earlier run are still in the deployments' databases.
+    async with Player(load, folder / "rounds.jsonl", f"{secrets.token_hex(4)}-") as player:
+        played = Match(player, sides, terms.rules)
+        with progress.step(match.WARM):
+            await played.warm_alike()
+        with progress.step(ANSWERS_STEP):
+            player.measured.answers = await ask_deployments(urls[BEFORE], urls[AFTER], load, terms.leave_out)
+        with progress.step(match.ITSELF):
+            await played.against_itself()
+        await played.compare(lambda measured, at: _judge(terms, measured, at), progress)
+        if terms.stress:
+            with progress.step(match.STRESS):
+                await played.stress(terms.stress, terms.stress_s / STRESS_ROUNDS, STRESS_ROUNDS)
+    return player, played.confidence
 
-    def __init__(self, terms: Terms, urls: Mapping[str, Mapping[str, str]], file: Path) -> None:
-        self._terms, self._urls, self._file = terms, urls, file
-        # Idempotency keys of an earlier run are still in the deployments' databases.
-        self._salt = secrets.token_hex(4)
-        self._played = 0
-        self.measured = Measurements()
 
-    @property
-    def _promises(self) -> list[Promise]:
-        if self._terms.promises is not None:
-            return self._terms.promises
-        return [*latencies_no_longer(self.measured.rounds), *few_errors()]
+def _promises(terms: Terms, measured: Measurements) -> list[Promise]:
+    if terms.promises is not None:
+        return terms.promises
+    return [*latencies_no_longer(measured.rounds), *few_errors()]
 
-    def plan(self) -> Plan:
-        """Steps with the seconds they are expected to take."""
-        terms = self._terms
-        round_s = terms.round_s + terms.warm_up_s + 0.7
-        return [
-            ("warming up", 2 * round_s),
-            ("the deployment before against itself", 2 * terms.aa_pairs * round_s),
-            *((look, 2 * terms.pairs * round_s) for look in _looks(terms)),
-            *((_stress_step(rate), 2 * (terms.stress_s + terms.warm_up_s + 1)) for rate in terms.stress),
-        ]
 
-    def run(self, progress: StepProgress) -> None:
-        """Play every round; raises :class:`RunVoid` or :class:`CannotCompare`."""
-        terms = self._terms
-        with progress.step("warming up"):
-            for arm in ARMS:
-                self._check_answers(self._play(arm, "warm", terms.rate_rps, min(terms.round_s, WARM_AT_MOST_S)))
-        with progress.step("the deployment before against itself"):
-            for pair in range(terms.aa_pairs):
-                for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
-                    self._play(BEFORE, phase, terms.rate_rps, terms.round_s, pair, 10_000 + pair)
-        for number, look in enumerate(_looks(terms)):
-            if number and not self._undecided():
-                break
-            with progress.step(look):
-                self._compare(range(number * terms.pairs, (number + 1) * terms.pairs))
-        for rate in terms.stress:
-            with progress.step(_stress_step(rate)):
-                for arm in ARMS:
-                    self._play(arm, "stress", float(rate), terms.stress_s, 0, 30_000 + rate)
+def _judge(terms: Terms, measured: Measurements, confidence: float) -> list[Verdict]:
+    return judge(_promises(terms, measured), measured, BEFORE, AFTER, confidence)
 
-    def _compare(self, pairs: range) -> None:
-        for pair in pairs:
-            for arm in ARMS if pair % 2 == 0 else reversed(ARMS):
-                self._play(arm, "compare", self._terms.rate_rps, self._terms.round_s, pair, 20_000 + pair)
-        counted = [{r.pair for r in self.measured.of(arm, "compare")} for arm in ARMS]
-        complete = len(counted[0] & counted[1])
-        if complete < COMPLETE_PAIRS * pairs.stop:
-            raise RunVoid(
-                f"Only {complete} of {pairs.stop} pairs count: in the others the load generator could not send in time,"
-                " so its numbers would be wrong. Lower --rate, or run it on a quieter machine."
-            )
 
-    def _undecided(self) -> bool:
-        judged = judge.judge(self._promises, self.measured, BEFORE, AFTER, self._terms.confidence)
-        return any(v.verdict == "inconclusive" and v.interval is not None for v in judged)
-
-    def _play(self, arm: str, phase: Phase, rate_rps: float, seconds: float, pair: int = 0, seed: int = 0) -> Round:
-        for _ in range(1 + (RETRIES if phase in COMPARED else 0)):
-            load = self._generate(arm, rate_rps, seconds, seed)
-            round_ = Round(arm, phase, pair, rate_rps, load, _UNSEEN)
-            self.measured.rounds.append(round_)
-            with self._file.open("ab") as file:
-                file.write(msgspec.json.encode(round_) + b"\n")
-            if not load.void:
-                break
-        return round_
-
-    def _generate(self, arm: str, rate_rps: float, seconds: float, seed: int) -> LoadResult:
-        self._played += 1
-        job = Job(
-            scenario=str(self._terms.scenario),
-            urls=self._urls[arm],
-            stages=[Stage(rate_rps, seconds)],
-            seed=self._terms.seed + seed,
-            salt=f"{self._salt}-{self._played}",
-            warm_up_s=self._terms.warm_up_s,
+def _conclude(
+    terms: Terms,
+    found: tuple[Player, float],
+    urls: Mapping[str, Mapping[str, str]],
+    mode: Mode,
+    seconds: float,
+) -> VerdictFile:
+    player, confidence = found
+    measured, promises = player.measured, _promises(terms, player.measured)
+    named = {arm: [f"{name}={url}" if name else url for name, url in urls[arm].items()] for arm in urls}
+    notes = [f"{arm}: {', '.join(addresses)}." for arm, addresses in named.items()]
+    notes.append("Nothing was started, changed or taken back; what the scenario writes stays.")
+    if terms.duet:
+        notes.append(
+            "A duet: both at the same time, request by request in turn. It is for changes that do not free the machine"
+            " for their rival."
         )
-        try:
-            # What the caller has exported comes first: the keys of acceptance.toml are those of scratch systems.
-            return run_process(job, environment={**self._terms.environment, **os.environ})
-        except ScenarioError as error:
-            raise CannotCompare(str(error)) from error
-        except LoadError as error:
-            raise RunVoid(f"The deployment {arm}: {error}") from error
-
-    def _check_answers(self, warm: Round) -> None:
-        if warm.load.error_ratio > ANSWERING:
-            kinds = ", ".join(f"{count} × {kind}" for kind, count in warm.load.errors.items())
-            raise RunVoid(
-                f"The deployment {warm.arm} answered {warm.load.error_ratio:.0%} of the warm-up with errors ({kinds}),"
-                " so a comparison would be one of error pages. Check the URL, the scenario and its keys."
-            )
-
-    def conclude(self, mode: Mode, seconds: float) -> VerdictFile:
-        """The verdict file."""
-        terms, measured = self._terms, self.measured
-        return VerdictFile(
-            schema=SCHEMA,
-            mode=mode,
-            valid=True,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            git=None,
-            machine=describe_machine("database not asked", "cache not asked"),
-            scale=Scale("", terms.seed, {}),
-            baseline_indexes=[],
-            arms={arm: arm_result(measured, arm, terms.rate_rps) for arm in ARMS},
-            promises=judge.judge(self._promises, measured, BEFORE, AFTER, self._terms.confidence),
-            rollback=Rollback(0.0, True),
-            system=terms.system,
-            aa=aa_intervals(measured, BEFORE),
-            notes=self._notes(),
-            seconds=seconds,
-            compared="deployments",
-        )
-
-    def _notes(self) -> list[str]:
-        rounds = self.measured.rounds
-        named = {arm: [f"{name}={url}" if name else url for name, url in self._urls[arm].items()] for arm in ARMS}
-        notes = [f"{arm}: {', '.join(urls)}." for arm, urls in named.items()]
-        notes.append("Nothing was started, changed or taken back; what the scenario writes stays.")
-        if self._terms.left_out:
-            notes.append(f"Not visible from outside, so not judged: {', '.join(self._terms.left_out)}.")
-        if void := sum(r.load.void is not None for r in rounds):
-            notes.append(f"{void} of {len(rounds)} rounds were void (generator late) and do not count.")
-        notes.append(f"Load generator priority: {', '.join(sorted({r.load.priority for r in rounds}))}.")
-        return notes
-
-
-def _stress_step(rate: int) -> str:
-    return f"both at the promised {rate} requests/s"
-
-
-def _looks(terms: Terms) -> list[str]:
-    return ["before against after", "before against after, second look"][: terms.looks]
+    if terms.left_out:
+        notes.append(f"Not visible from outside, so not judged: {', '.join(terms.left_out)}.")
+    return verdict_file(
+        mode=mode,
+        machine=describe_machine("database not asked", "cache not asked"),
+        scale=Scale("", terms.seed, {}),
+        arms={arm: arm_result(measured, arm, terms.rate_rps) for arm in urls},
+        system=terms.system,
+        aa=aa_intervals(measured, BEFORE, AFTER),
+        notes=[*notes, *notes_on_rounds(measured)],
+        seconds=seconds,
+        compared="deployments",
+        change=deployed_change(terms.scenario, named, promises),
+        **judged(promises, measured, BEFORE, AFTER, confidence),
+    )

@@ -1,4 +1,4 @@
-"""The run itself: data, arms, capacity, comparison, stress, and everything taken back."""
+"""The run itself: data, arms, answers, capacity, comparison, stress, and everything taken back."""
 
 import asyncio
 import contextlib
@@ -11,24 +11,26 @@ from msgspec import Struct
 from easymo import indexes
 from easymo.proof.errors import AcceptanceError, ProofError, RunVoid
 from easymo.proof.report import wording
+from easymo.proof.session import match
+from easymo.proof.session.answers import SCRATCH, ask_arms
 from easymo.proof.session.break_even import find_break_even
-from easymo.proof.session.capacity import find_capacity
-from easymo.proof.session.plan import COLD_STEP, Lengths
+from easymo.proof.session.capacity import find_again, find_capacity
+from easymo.proof.session.match import Match
+from easymo.proof.session.plan import ANSWERS_STEP, COLD_STEP, Lengths
 from easymo.proof.session.progress import StepProgress
-from easymo.proof.session.rounds import Player, scenario_environment
+from easymo.proof.session.rounds import Player, load_of
 from easymo.proof.system import cache_reads
 from easymo.proof.system.acceptance import Acceptance
 from easymo.proof.system.arms import BASELINE, TREATED, Arm, arms_of
 from easymo.proof.system.cache_reads import Reads
-from easymo.proof.system.testbed import Testbed, clone, fill_template, open_testbed, row_counts
-from easymo.proof.system.treatments import apply_files, index_definitions, schema_of, take_back
+from easymo.proof.system.template import clone, fill_template, row_counts
+from easymo.proof.system.testbed import Testbed, open_testbed
+from easymo.proof.system.treatments import index_definitions, schema_of
 from easymo.proof.system.write_cost import UpdateCounters, read_counters
-from easymo.proof.verdict import judge
 from easymo.proof.verdict.file import Applied, BreakEven, HitRate, Mode, Rollback
-from easymo.proof.verdict.measurement import AA_PHASES, Measurements
-
-#: Share of the pairs that must be complete (no void round) for the run to say anything.
-COMPLETE_PAIRS = 0.6
+from easymo.proof.verdict.judge import Verdict, judge
+from easymo.proof.verdict.measurement import Measurements
+from easymo.proof.verdict.no_worse import or_no_worse
 
 
 class Findings(Struct):
@@ -37,6 +39,7 @@ class Findings(Struct):
     measured: Measurements
     arms: list[str]
     rate_rps: float = 0.0
+    confidence: float = 0.95
     baseline_indexes: list[str] = []
     applied: dict[str, Applied] = {}
     rollback: Rollback | None = None
@@ -47,6 +50,7 @@ class Findings(Struct):
     break_even: BreakEven | None = None
     no_break_even: str = ""
     cache_reads: dict[str, HitRate] = {}
+    notes: list[str] = []
 
 
 class Experiment:
@@ -63,13 +67,17 @@ class Experiment:
 
     async def run(self, progress: StepProgress) -> Findings:
         """Do it all; raises :class:`RunVoid` when it cannot be finished. Nothing is left running either way."""
-        async with open_testbed(list(self._treatments)) as testbed:
+        async with open_testbed([*self._treatments, SCRATCH], self._root) as testbed:
             with progress.step("servers, data and one copy per arm"):
                 await self._prepare(testbed)
                 progress.note(wording.rows(self.findings.rows))
-            environment = scenario_environment(self._acceptance, self._scale)
-            player = Player(self._acceptance, self._root, environment, testbed, self._folder / "rounds.jsonl")
+            player = Player(load_of(self._acceptance, self._root, self._scale), self._folder / "rounds.jsonl")
             self.findings.measured = player.measured
+            with progress.step(ANSWERS_STEP):
+                treated = self._treatments[TREATED]
+                player.measured.answers = await ask_arms(
+                    testbed, self._acceptance, self._root, self._folder, player.load, treated
+                )
             arms = [Arm(name, given, self._acceptance, testbed) for name, given in self._treatments.items()]
             async with player, contextlib.AsyncExitStack() as running:
                 for arm in arms:
@@ -89,8 +97,9 @@ class Experiment:
     async def _prepare(self, testbed: Testbed) -> None:
         self.findings.versions = await testbed.versions()
         self.findings.statements_counted = testbed.counts_statements
-        log = self._folder / "data.log"
+        log = self._folder / "prepare.log"
         await fill_template(testbed, self._acceptance, self._root, self._scale, log)
+        self.findings.notes = testbed.notes
         self.findings.rows = await row_counts(testbed, "template")
         for arm in self._treatments:
             await clone(testbed, arm)
@@ -111,46 +120,36 @@ class Experiment:
         await self._take_back(arms, schemas, progress, testbed)
 
     async def _measure(self, arms: list[Arm], player: Player, progress: StepProgress) -> None:
-        before = arms[0]
+        limits, lengths = self._acceptance.capacity, self._lengths
+        search = {"step_s": lengths.step_s, "resolution": lengths.resolution}
         with progress.step("starting the system in each arm"):
-            await player.warm(arms, self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
+            await player.warm(arms, limits.start_rps / 2, lengths.warm_s)
             self._refuse_unknown_writes(player)
         with progress.step("capacity before"):
-            held = await self._capacity(player, before, self._acceptance.capacity.start_rps, progress)
+            held = await find_capacity(player, arms[0], limits, limits.start_rps, note=progress.note, **search)
         if held <= 0:
             raise RunVoid(
                 "The baseline held no rate at all (P95 and errors within their limits), so there is nothing to"
-                " compare with. Use a smaller --scale, or look into logs/ of the run."
+                " compare with. Lower start_rps or raise p95_below_ms in [capacity], use a smaller --scale, or look"
+                " into logs/ of the run."
             )
-        self.findings.rate_rps = max(1.0, round(held / 2))
+        self.findings.rate_rps = float(round(held / 2) or held / 2)
         with progress.step("applying the treatments under load"):
             for arm in arms[1:]:
-                self.findings.applied[arm.name] = await self._apply(player, arm, max(1.0, round(held / 4)))
+                self.findings.applied[arm.name] = await self._apply(player, arm, float(round(held / 4) or held / 4))
         with progress.step("capacity after"):
             for arm in arms[1:]:
-                await self._capacity(player, arm, 2 * held, progress)
+                await find_capacity(player, arm, limits, 2 * held, note=progress.note, **search)
+            await find_again(player, arms, limits, times=lengths.searches - 1, note=progress.note, **search)
         await self._compare(player, arms, progress)
-        with progress.step("stress at the promised rates"):
-            await self._stress(player, arms)
 
     def _refuse_unknown_writes(self, player: Player) -> None:
-        """What the scenario's requests are called is known once it was played."""
-        known = player.measured.rounds[-1].load.per_request
+        """What the scenario's requests are called is known once it was asked."""
+        known = player.measured.answers.names if player.measured.answers is not None else []
         for name in self._acceptance.load.writes:
             if name not in known:
                 problem = f"it has no request named {name!r}, which [load] writes names."
                 raise AcceptanceError(self._acceptance.load.scenario, None, problem, ", ".join(known))
-
-    async def _capacity(self, player: Player, arm: Arm, start_rps: float, progress: StepProgress) -> float:
-        return await find_capacity(
-            player,
-            arm,
-            self._acceptance.capacity,
-            start_rps,
-            step_s=self._lengths.step_s,
-            resolution=self._lengths.resolution,
-            note=progress.note,
-        )
 
     async def _apply(self, player: Player, arm: Arm, rate_rps: float) -> Applied:
         """Build what the treatments want while the arm serves, so that their own cost is part of the record."""
@@ -159,7 +158,7 @@ class Experiment:
         built = []
         try:
             for treatment in arm.treatments.values():
-                built += await apply_files(treatment, self._root, arm.database_url)
+                built += await arm.apply(treatment)
             seconds = time.monotonic() - began
             round_ = await load
         except BaseException:
@@ -171,52 +170,34 @@ class Experiment:
         return Applied(seconds, built, rate_rps, latency, round_.load.error_ratio)
 
     async def _compare(self, player: Player, arms: list[Arm], progress: StepProgress) -> None:
-        rate, seconds, pairs = self.findings.rate_rps, self._lengths.round_s, self._lengths.pairs
-        with progress.step("the same arm against itself"):
-            await player.warm(arms, self._acceptance.capacity.start_rps / 2, self._lengths.warm_s)
-            for pair in range(self._lengths.aa_pairs):
-                for phase in AA_PHASES if pair % 2 == 0 else reversed(AA_PHASES):
-                    await player.play(arms[0], phase, rate, seconds, pair=pair, seed=10_000 + pair)
+        lengths, ends = self._lengths, [arms[0], arms[-1]]
+        played = Match(player, arms, lengths.rules(self.findings.rate_rps))
+        with progress.step(match.WARM):
+            await played.warm_alike()
+        with progress.step(match.ITSELF):
+            await played.against_itself()
         before = {arm.name: await read_counters(arm.database_url) for arm in arms}
         reads = await self._cache_reads(arms[-1])
-        with progress.step("before against after"):
-            await player.play_blocks(arms, range(pairs), rate, seconds)
-        if self._lengths.looks == 2 and self._undecided(player):
-            with progress.step("before against after, second look"):
-                await player.play_blocks(arms, range(pairs, 2 * pairs), rate, seconds)
+        await played.compare(self._judge, progress)
+        self.findings.confidence = played.confidence
         self.findings.counters = {arm.name: (before[arm.name], await read_counters(arm.database_url)) for arm in arms}
         if (asked := self._acceptance.report.cache_counters) is not None:
             self.findings.cache_reads = cache_reads.hit_rates(asked, reads, await self._cache_reads(arms[-1]))
-        if self._lengths.cold_pairs:
+        if lengths.cold_pairs:
             with progress.step(COLD_STEP):
-                compared = [arms[0], arms[-1]]
-                await player.play_blocks(compared, range(self._lengths.cold_pairs), rate, seconds, "cold")
-        counted = [{r.pair for r in player.measured.of(name, "compare")} for name in (BASELINE, TREATED)]
-        complete = len(counted[0] & counted[1])
-        if complete < COMPLETE_PAIRS * pairs:
-            raise RunVoid(
-                f"Only {complete} of {pairs} pairs count: in the others the load generator could not send in time, so"
-                " its numbers would be wrong. Run it on a quieter machine."
-            )
+                await played.play_pairs(range(lengths.cold_pairs), "cold", ends)
+        with progress.step(match.STRESS):
+            await played.stress(self._acceptance.stress.rates, lengths.stress_s, lengths.stress_rounds)
+
+    def _judge(self, measured: Measurements, confidence: float) -> list[Verdict]:
+        promises = or_no_worse(self._acceptance.promises, measured.rounds)
+        paired = [promise for promise in promises if promise.of.how == "pairs"]
+        return judge(paired, measured, BASELINE, TREATED, confidence)
 
     async def _cache_reads(self, arm: Arm) -> Reads:
         """What the arm's processes have counted so far; nothing where the acceptance file does not say where."""
         asked = self._acceptance.report.cache_counters
         return {} if asked is None else await cache_reads.read_counters(asked, arm.system.targets().values())
-
-    def _undecided(self, player: Player) -> bool:
-        promises = [p for p in self._acceptance.promises if judge.is_paired(p)]
-        judged = judge.judge(promises, player.measured, BASELINE, TREATED, self._lengths.confidence)
-        return any(v.verdict == "inconclusive" and v.interval is not None for v in judged)
-
-    async def _stress(self, player: Player, arms: list[Arm]) -> None:
-        rates = self._acceptance.stress.rates
-        for rate in rates:
-            for arm in arms:
-                await player.play(arm, "stress", float(rate), self._lengths.stress_s, seed=30_000 + rate)
-                await arm.halt()
-                if rate != rates[-1]:
-                    await arm.system.start()
 
     async def _take_back(
         self, arms: list[Arm], schemas: dict[str, indexes.Schema], progress: StepProgress, testbed: Testbed
@@ -229,7 +210,7 @@ class Experiment:
                 began = time.monotonic()
                 await arm.restart(treated=False)
                 for treatment in reversed(list(arm.treatments.values())):
-                    await take_back(treatment, self._root, arm.database_url)
+                    await arm.take_back(treatment)
                 seconds = time.monotonic() - began
                 restored = restored and await schema_of(arm.database_url) == schemas[arm.name]
             self.findings.rollback = Rollback(seconds, restored)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from easymo.load.errors import ScenarioError
+from easymo.load.errors import ScenarioError, TargetError
 from easymo.load.job import Job
 from easymo.load.result import LoadResult
 from easymo.load.warm import Answer
@@ -22,14 +22,14 @@ _LONGEST_ANSWER_BYTES = 1 << 26
 
 
 class WarmGenerator:
-    """Plays jobs of one scenario, one after the other; ``await close()`` ends it with all it started."""
+    """Plays jobs of one scenario, one after the other; `await close()` ends it with all it started."""
 
     def __init__(self, scenario: str, folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self._scenario, self._folder, self._environment, self._log = scenario, folder, dict(environment), log
         self._process: asyncio.subprocess.Process | None = None
 
     async def play(self, job: Job) -> LoadResult:
-        """Carry out ``job``; when this is cancelled, so is the job.
+        """Carry out `job`; when this is cancelled, so is the job.
 
         Raises :class:`AcceptanceError` for a scenario that cannot be used, :class:`RunVoid` for any other failure.
         """
@@ -50,9 +50,8 @@ class WarmGenerator:
             return answer.result
         if answer.exit_code == ScenarioError.exit_code:
             raise AcceptanceError(self._scenario, None, answer.said)
-        raise RunVoid(
-            f"The load generator ended with exit code {answer.exit_code} and said: {answer.said}\n{self._tail()}"
-        )
+        tail = "" if answer.exit_code == TargetError.exit_code else f"\n{self._tail()}"
+        raise RunVoid(f"{answer.said}{tail}")
 
     async def close(self) -> None:
         """End the process and the job that it may be playing."""

@@ -1,24 +1,61 @@
-"""From what a run found to ``verdict.json``: arms summed up, promises judged."""
+"""From what a run found to `verdict.json`: arms summed up, promises judged."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from math import expm1, isfinite, log
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from easymo.load.distribution import add
+from easymo.load.answers import add_answers
+from easymo.load.distribution import Distribution, add
 from easymo.proof.errors import ProofError, RunVoid
+from easymo.proof.session.change import change_of
 from easymo.proof.session.experiment import Findings
 from easymo.proof.session.plan import Lengths
 from easymo.proof.system.acceptance import Acceptance, Beside
 from easymo.proof.system.arms import BASELINE, TREATED
 from easymo.proof.system.machine import describe_machine, git_revision
 from easymo.proof.system.write_cost import write_cost
-from easymo.proof.verdict import judge
-from easymo.proof.verdict.file import SCHEMA, ArmResult, Cold, Mode, Scale, TriedRate, VerdictFile
+from easymo.proof.verdict import estimates, guards, judge, statistics
+from easymo.proof.verdict.file import (
+    SCHEMA,
+    ArmResult,
+    Cold,
+    Mode,
+    RequestResult,
+    Rollback,
+    Scale,
+    TriedRate,
+    VerdictFile,
+)
 from easymo.proof.verdict.index_check import IndexCheck, read_index_check
 from easymo.proof.verdict.measurement import ArmCapacity, Measurements, Round
+from easymo.proof.verdict.metrics import METRICS
+from easymo.proof.verdict.no_worse import or_no_worse
 from easymo.proof.verdict.promises import Promise
 from easymo.proof.verdict.simulated import Simulated, simulate_arms
+
+
+def verdict_file(**found: Any) -> VerdictFile:
+    """A verdict file of now; what is not said is as it is where nothing was changed."""
+    given = {"valid": True, "git": None, "baseline_indexes": [], "rollback": Rollback(0.0, True), **found}
+    return VerdictFile(schema=SCHEMA, created=datetime.now(UTC).isoformat(timespec="seconds"), **given)
+
+
+def judged(
+    promises: list[Promise], measured: Measurements, before: str, after: str, confidence: float
+) -> dict[str, Any]:
+    """The verdicts on given and implicit promises, and what was seen of every request and over time."""
+    rows, harm = guards.implicit(measured, before, after)
+    verdicts = judge.judge(promises, measured, before, after, confidence)
+    return {
+        "promises": [*guards.without_harmed_gains(verdicts, harm), *rows],
+        "answers": measured.answers,
+        "requests": {arm: _requests(measured, arm, harm if arm == after else None) for arm in (before, after)},
+        "trends": {arm: found for arm in (before, after) if (found := _trend(measured, arm)) is not None},
+    }
 
 
 def conclude(
@@ -29,32 +66,32 @@ def conclude(
         raise RunVoid("The run ended before the treatments were taken back, so it has no verdict. Run it again.")
     measured = findings.measured
     measured.once = _once(findings)
-    promises = judge.judge(acceptance.promises, measured, BASELINE, TREATED, lengths.confidence)
+    promises = or_no_worse(acceptance.promises, measured.rounds)
     simulated, index_check, missing = _beside(measured, acceptance.report, root)
-    return VerdictFile(
-        schema=SCHEMA,
+    return verdict_file(
         mode=mode,
         valid=findings.rollback.schema_restored,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
         git=git_revision(root),
         machine=describe_machine(*findings.versions),
         scale=Scale(scale, acceptance.system.seed, findings.rows),
         baseline_indexes=findings.baseline_indexes,
         arms={arm: arm_result(measured, arm, findings.rate_rps) for arm in findings.arms},
-        promises=promises,
         rollback=findings.rollback,
         system=acceptance.system.name,
         applied=findings.applied.get(TREATED),
-        aa=aa_intervals(measured, BASELINE),
+        aa=aa_intervals(measured, BASELINE, TREATED),
         attribution=_attribution(measured, findings.arms),
         notes=[*_notes(findings), *missing],
         seconds=seconds,
         break_even=findings.break_even,
         write_cost=write_cost(measured, findings.counters, acceptance.load.writes),
-        cold=_cold(measured, acceptance.promises, lengths),
+        cold=_cold(measured, promises, lengths),
         cache_reads=findings.cache_reads,
         simulated=simulated,
         index_check=index_check,
+        names={BASELINE: "without", TREATED: f"with {' + '.join(acceptance.treatments)}"},
+        change=change_of(acceptance, root),
+        **judged(promises, measured, BASELINE, TREATED, findings.confidence),
     )
 
 
@@ -79,7 +116,7 @@ def _beside(
     index_check: IndexCheck | None = None
     try:
         if shown.autoscaling is not None:
-            capacities = {arm: found.held_rps for arm, found in measured.capacity.items()}
+            capacities = {arm: judge.held(searches) for arm, searches in measured.capacity.items()}
             simulated = simulate_arms(shown.autoscaling, root, capacities)
         if shown.index_check:
             index_check = read_index_check(root / shown.index_check)
@@ -92,29 +129,30 @@ def _cold(measured: Measurements, promises: list[Promise], lengths: Lengths) -> 
     """The rounds that began with an emptied cache, on the metrics of the promises; None when none were played."""
     if not lengths.cold_pairs:
         return None
-    latency: dict[str, dict[str, float]] = {}
-    for arm in (BASELINE, TREATED):
-        total = add(r.load.latency_ms for r in measured.of(arm, "cold"))
-        latency[arm] = {} if total is None else {"p50": total.p50, "p95": total.p95, "p99": total.p99}
+    latency = {
+        arm: _percentiles(add(r.load.latency_ms for r in measured.of(arm, "cold"))) for arm in (BASELINE, TREATED)
+    }
     changes = {}
-    for metric in dict.fromkeys(p.metric for p in promises if judge.is_paired(p)):
-        if (estimate := judge.change_between(measured, BASELINE, TREATED, metric, "cold")) is not None:
-            changes[metric] = [estimate.value, estimate.lo, estimate.hi]
+    for promise in promises:
+        if judge.is_paired(promise):
+            change = estimates.change_between(measured, BASELINE, TREATED, promise.of, "cold")
+            if change is not None:
+                changes[promise.metric] = change
     return Cold(lengths.cold_pairs, lengths.round_s, latency, changes)
 
 
 def arm_result(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
-    """One arm over its rounds, of which the comparison's were played at ``rate_rps``."""
+    """One arm over its rounds, of which the comparison's were played at `rate_rps`."""
     rounds = measured.of(name, "compare")
-    capacity = measured.capacity.get(name)
-    total = add(r.load.latency_ms for r in rounds)
+    searches = measured.capacity.get(name, [])
     stress: dict[str, list[float]] = {}
     for round_ in measured.of(name, "stress"):
         stress.setdefault(f"{round_.rate_rps:g}", []).append(round_.load.error_ratio)
+    failed = [search.failed_rps for search in searches if search.failed_rps is not None]
     return ArmResult(
-        capacity_rps=capacity.held_rps if capacity else None,
-        capacity_failed_rps=capacity.failed_rps if capacity else None,
-        latency_ms={} if total is None else {"p50": total.p50, "p95": total.p95, "p99": total.p99},
+        capacity_rps=judge.held(searches) if searches else None,
+        capacity_failed_rps=max(failed) if len(failed) == len(searches) and failed else None,
+        latency_ms=_percentiles(add(r.load.latency_ms for r in rounds)),
         at_rps=rate_rps or None,
         error_ratio={rate: fmean(ratios) for rate, ratios in stress.items()},
         db_statements_per_request=_mean(rounds, "db_statements_per_request"),
@@ -124,8 +162,38 @@ def arm_result(measured: Measurements, name: str, rate_rps: float) -> ArmResult:
         cpu_parts=_cpu_parts(rounds),
         repeat_read_ratio=fmean(r.load.repeat_read_ratio for r in rounds) if rounds else None,
         statuses=_statuses(rounds),
-        capacity_steps=_tried(capacity) if capacity else [],
+        capacity_steps=[step for search in searches for step in _tried(search)],
     )
+
+
+def _percentiles(latency: Distribution | None) -> dict[str, float]:
+    return {} if latency is None else {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99}
+
+
+def _requests(measured: Measurements, arm: str, harm: guards.Harm | None) -> dict[str, RequestResult]:
+    rounds = measured.of(arm, "compare")
+    found = {}
+    for name in dict.fromkeys(name for r in rounds for name in r.load.per_request):
+        tallies = [r.load.per_request[name] for r in rounds if name in r.load.per_request]
+        answers = add_answers([r.load.answers[name] for r in rounds if name in r.load.answers])
+        found[name] = RequestResult(
+            requests=sum(tally.requests for tally in tallies),
+            errors=sum(tally.errors for tally in tallies),
+            latency_ms=_percentiles(add(tally.latency_ms for tally in tallies)),
+            statuses={str(code): count for code, count in answers.statuses.items()},
+            answers_differ=harm.answers.get(name, "") if harm is not None else "",
+        )
+    return found
+
+
+def _trend(measured: Measurements, arm: str) -> float | None:
+    """By how much the P50 of the arm changed from its first to its last round; None where that is chance."""
+    values = [value for r in measured.of(arm, "compare") if (value := r.value(METRICS["latency_p50"])) is not None]
+    if len(values) < estimates.TREND_PAIRS:
+        return None
+    logs = [log(value) for value in values]
+    line = statistics.trend(logs)
+    return expm1(line.slope * (len(logs) - 1)) if line.p < estimates.TREND_P / 8 else None
 
 
 def _tried(capacity: ArmCapacity) -> list[TriedRate]:
@@ -152,40 +220,44 @@ def _peak(rounds: list[Round], resource: str) -> int | None:
 
 
 def _statuses(rounds: list[Round]) -> dict[str, int]:
-    total: dict[str, int] = {}
+    total = Counter[str]()
     for round_ in rounds:
-        for status, count in (round_.load.statuses | round_.load.errors).items():
-            total[status] = total.get(status, 0) + count
-    return total
+        total.update(round_.load.statuses | round_.load.errors)
+    return dict(total)
 
 
-def aa_intervals(measured: Measurements, arm: str) -> dict[str, list[float]]:
-    """Interval of the arm against itself, per metric."""
-    found = {metric: judge.aa_interval(measured, arm, metric) for metric in ("latency_p50", "latency_p95")}
-    return {metric: [estimate.lo, estimate.hi] for metric, estimate in found.items() if estimate is not None}
+def aa_intervals(measured: Measurements, *arms: str) -> dict[str, list[float]]:
+    """Interval of a side against itself, per metric."""
+    noise = measured.against_itself(*arms)
+    found = {name: estimates.paired(noise, METRICS[name]) for name in ("latency_p50", "latency_p95")}
+    changes = {name: one.change.change() for name, one in found.items() if one is not None}
+    return {name: [change.lo, change.hi] for name, change in changes.items()}
 
 
-def _attribution(measured: Measurements, arms: list[str]) -> dict[str, dict[str, list[float]]]:
+def _attribution(measured: Measurements, arms: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     metrics = ("latency_p50", "latency_p95", "db_statements_per_request", "cpu_ratio")
-    found: dict[str, dict[str, list[float]]] = {arm: {} for arm in arms if arm != BASELINE}
-    for arm, changes in found.items():
-        for metric in metrics:
-            if (estimate := judge.change_between(measured, BASELINE, arm, metric)) is not None:
-                changes[metric] = [estimate.value, estimate.lo, estimate.hi]
-    return found
+    return {
+        arm: {
+            name: change
+            for name in metrics
+            if (change := estimates.change_between(measured, BASELINE, arm, METRICS[name])) is not None
+        }
+        for arm in arms
+        if arm != BASELINE
+    }
 
 
 def _notes(findings: Findings) -> list[str]:
-    notes = []
-    void = [r for r in findings.measured.rounds if r.load.void]
-    if void:
-        notes.append(
-            f"{len(void)} of {len(findings.measured.rounds)} rounds were void (generator late) and do not count."
-        )
+    notes = [*findings.notes, *notes_on_rounds(findings.measured)]
     if not findings.statements_counted:
         notes.append("Statements could not be counted: the server has no pg_stat_statements.")
     if findings.no_break_even:
         notes.append(f"Break-even could not be measured: {findings.no_break_even}")
-    priorities = sorted({r.load.priority for r in findings.measured.rounds})
-    notes.append(f"Load generator priority: {', '.join(priorities)}.")
     return notes
+
+
+def notes_on_rounds(measured: Measurements) -> list[str]:
+    """How many rounds were void, and the generator's priority."""
+    void = sum(r.load.void is not None for r in measured.rounds)
+    notes = [f"{void} of {len(measured.rounds)} rounds were void (generator late) and do not count."] if void else []
+    return [*notes, f"Load generator priority: {', '.join(sorted({r.load.priority for r in measured.rounds}))}."]

@@ -1,21 +1,22 @@
-"""Two runs at different times, from their ``verdict.json``: unpaired, so that they deserve less trust than one run."""
+"""Two runs at different times, from their `verdict.json`: unpaired, so that they deserve less trust than one run."""
 
+import math
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+from statistics import geometric_mean
 
 import msgspec
 from msgspec.structs import replace
 
 from easymo.proof.errors import CannotCompare
 from easymo.proof.session.folder import new_folder, write_evidence
-from easymo.proof.verdict import judge, statistics
-from easymo.proof.verdict.file import SCHEMA, Mode, Rollback, VerdictFile, read_verdict
+from easymo.proof.session.outcome import verdict_file
+from easymo.proof.verdict import estimates, judge, statistics
+from easymo.proof.verdict.file import Mode, VerdictFile, read_verdict
 from easymo.proof.verdict.judge import Decision, Verdict
 from easymo.proof.verdict.measurement import ArmCapacity, Measurements, Round
 from easymo.proof.verdict.no_worse import few_errors, latencies_no_longer, resources_no_worse
-from easymo.proof.verdict.promises import DELTA, LATENCY, Promise
-from easymo.proof.verdict.statistics import Estimate
+from easymo.proof.verdict.promises import MARGIN, Promise
 
 BEFORE, AFTER = "before", "after"
 UNPAIRED = (
@@ -29,7 +30,7 @@ SIGNIFICANCE = 0.05
 
 
 class _Run(msgspec.Struct, frozen=True):
-    """A verdict file with its rounds. ``control`` is its first arm, ``subject`` its last one."""
+    """A verdict file with its rounds. `control` is its first arm, `subject` its last one."""
 
     verdict: VerdictFile
     rounds: list[Round]
@@ -60,18 +61,14 @@ def compare_runs(before: Path, after: Path, out: Path | None) -> tuple[VerdictFi
     with (folder / "rounds.jsonl").open("wb") as file:
         file.writelines(msgspec.json.encode(round_) + b"\n" for round_ in measured.rounds)
     later = runs[1].verdict
-    result = VerdictFile(
-        schema=SCHEMA,
+    result = verdict_file(
         mode="quick" if "quick" in modes else later.mode,
         valid=runs[0].verdict.valid and later.valid,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
         git=later.git,
         machine=later.machine,
         scale=later.scale,
-        baseline_indexes=[],
         arms={side: run.verdict.arms[run.subject] for side, run in zip((BEFORE, AFTER), runs, strict=True)},
         promises=_judge(measured, *runs),
-        rollback=Rollback(0.0, True),
         system=f"{later.system}, two runs",
         notes=[UNPAIRED, *_notes(*runs)],
         seconds=time.monotonic() - began,
@@ -101,7 +98,7 @@ def _measured(first: _Run, second: _Run) -> Measurements:
         measured.rounds += [replace(r, arm=side) for r in run.rounds if r.arm == run.subject]
         arm = run.verdict.arms[run.subject]
         if arm.capacity_rps is not None:
-            measured.capacity[side] = ArmCapacity(arm.capacity_rps, arm.capacity_failed_rps, [])
+            measured.capacity[side] = [ArmCapacity(arm.capacity_rps, arm.capacity_failed_rps, [])]
     return measured
 
 
@@ -125,44 +122,37 @@ def _judge(measured: Measurements, first: _Run, second: _Run) -> list[Verdict]:
 def _unpaired(promise: Promise, measured: Measurements, first: _Run, second: _Run) -> tuple[Verdict, float | None]:
     """The verdict before Holm's adjustment, and the p to adjust; no p where nothing could be decided."""
     rounds = [measured.of(side, "compare") for side in (BEFORE, AFTER)]
-    values = [judge.values_of(side, promise.metric) for side in rounds]
-    before, after = values
-    if before is None or after is None or min(len(before), len(after)) < 2:
-        why = judge.why_no_value(promise, [*rounds[0], *rounds[1]]) if all(rounds) else _NO_ROUNDS
-        return _verdict(promise, (None, None), None, "inconclusive", why), None
-    change = statistics.unpaired_change(before, after)
-    levels = statistics.geometric_level(before).value, statistics.geometric_level(after).value
+    values = [_values(side, promise) for side in rounds]
+    if min(map(len, values)) < 2:
+        many = list(zip(*rounds, strict=False))
+        why = estimates.why_not(promise.of, many) if all(rounds) else _NO_ROUNDS
+        return judge.verdict_of(promise, "inconclusive", why), None
+    change = statistics.of_unpaired(*values)
+    levels = [geometric_mean(side) for side in values]
+    reason = f"unpaired: {len(values[0])} and {len(values[1])} rounds"
     doubt = _strange(first, second) or _other_load(promise, first, second) or _moved_control(promise, first, second)
-    if doubt:
-        return _verdict(promise, levels, change, "inconclusive", doubt), None
-    reason = f"unpaired: {len(before)} and {len(after)} rounds"
-    verdict = _verdict(promise, levels, change, judge.decide(promise, change), reason)
-    return verdict, statistics.unpaired_p(before, after, promise.limit)
-
-
-def _verdict(
-    promise: Promise,
-    levels: tuple[float | None, float | None],
-    change: Estimate | None,
-    decision: Decision,
-    reason: str,
-) -> Verdict:
-    return Verdict(
-        id=promise.id,
-        claim=promise.claim,
-        source=promise.source,
-        unit=promise.unit,
+    decision: Decision = "inconclusive" if doubt else judge.decide(promise, change.change())
+    verdict = judge.verdict_of(
+        promise,
+        decision,
+        doubt or reason,
         before=levels[0],
         after=levels[1],
-        change=None if change is None else change.value,
-        interval=None if change is None else [change.lo, change.hi],
-        verdict=decision,
-        basis="measured",
-        kind=promise.kind,
-        metric=promise.metric,
-        limit=promise.limit,
-        reason=reason,
+        interval=change.change(),
+        n=min(map(len, values)),
     )
+    return verdict, None if doubt else change.p(math.log1p(promise.limit))
+
+
+def _values(rounds: list[Round], promise: Promise) -> list[float]:
+    """The metric of each round; a percentile that a round has too few requests for comes from a few rounds together.
+
+    Empty where it cannot be had.
+    """
+    values = [round_.value(promise.of) for round_ in rounds]
+    if all(value is not None for value in values):
+        return [value for value in values if value is not None]
+    return estimates.in_groups(rounds, promise.of)
 
 
 def _after_holm(verdict: Verdict, p: float) -> Verdict:
@@ -186,7 +176,7 @@ def _strange(first: _Run, second: _Run) -> str | None:
 
 def _other_load(promise: Promise, first: _Run, second: _Run) -> str | None:
     rates = [run.verdict.arms[run.subject].at_rps for run in (first, second)]
-    if not LATENCY.match(promise.metric) or None in rates:
+    if promise.of.share is None or None in rates:
         return None
     low, high = sorted(rate for rate in rates if rate)
     if high <= low * (1 + RATES_WITHIN):
@@ -198,12 +188,11 @@ def _moved_control(promise: Promise, first: _Run, second: _Run) -> str | None:
     """The rule of the A/A rounds, for runs: the arm that nobody treated must not differ from itself for certain."""
     if first.verdict.compared != "treatments" or second.verdict.compared != "treatments":
         return None
-    sides = [judge.values_of(run.compared(run.control), promise.metric) for run in (first, second)]
-    before, after = sides
-    if before is None or after is None or min(len(before), len(after)) < 2:
+    sides = [_values(run.compared(run.control), promise) for run in (first, second)]
+    if min(map(len, sides)) < 2:
         return None
-    moved = statistics.unpaired_change(before, after)
-    if moved.lo <= DELTA and moved.hi >= -DELTA:
+    moved = statistics.of_unpaired(*sides).change()
+    if moved.lo <= MARGIN and moved.hi >= -MARGIN:
         return None
     return (
         f"the arm {first.control!r}, which no treatment touched, differs by {moved.lo:+.0%} to {moved.hi:+.0%}:"

@@ -1,9 +1,8 @@
 """``acceptance.toml``: how a system starts, what is changed in it, and what was promised.
 
-Paths in it are relative to the folder of the file. Commands are lists of words in which ``{python}``, ``{port}``,
-``{scale}`` and ``{seed}`` are filled in; the databases reach them as ``DATABASE_URL`` and ``REDIS_URL``. In the command
-and the environment of a process ``{url:NAME}`` is the address of the process of that name. All keys:
-docs/reference/acceptance.md.
+Paths in it are relative to the folder of the file. Commands are lists of words with placeholders, and so are the values
+of environments; the servers reach them as ``DATABASE_URL`` and ``REDIS_URL``, or part by part. All keys and
+placeholders: docs/reference/acceptance.md.
 """
 
 import re
@@ -19,9 +18,18 @@ from easymo.proof.errors import AcceptanceError
 from easymo.proof.system import toml_lines
 from easymo.proof.system.cache_reads import CacheCounters
 from easymo.proof.verdict.promises import Promise
+from easymo.proof.verdict.search import Capacity
 from easymo.proof.verdict.simulated import Autoscaling
 
 DEFAULT_FILE = "acceptance.toml"
+
+
+#: Names of arms and scratch databases that a treatment's own arm cannot have.
+ARM_NAMES = {"none", "both", "answers", "template", "control"}
+TREATMENT_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,19}")
+ADDRESS_PARTS = ("url", "host", "port", "name", "user", "password")
+#: One command (a list of words), or several (a list of such lists).
+Commands = list[str | list[str]]
 
 
 class Process(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,18 +39,27 @@ class Process(Struct, frozen=True, forbid_unknown_fields=True):
     start: list[str]
     ready: str = "/"
     environment: dict[str, str] = {}
+    ready_within_s: float = 60.0
 
 
 class System(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is measured. ``migrations`` are globs, applied in order, each one's files by name; ``data`` fills them."""
+    """What is measured.
+
+    A folder is made ready by ``build``; the database by ``migrations`` (globs, applied in order, each one's files by
+    name), then by ``prepare``, then by ``data``. ``checkout`` is the revision that runs without treatments; default is
+    the folder of the file as it stands.
+    """
 
     name: str
-    migrations: list[str]
     processes: list[Process]
-    data: list[str] = []
+    build: Commands = []
+    migrations: list[str] = []
+    prepare: Commands = []
+    data: Commands = []
     scale: str = "default"
     seed: int = 1
     environment: dict[str, str] = {}
+    checkout: str = ""
 
 
 class Load(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,16 +93,6 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     round_s: float = 3.5
 
 
-class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a step of the capacity search counts as held, and where the search starts and stops (requests/s)."""
-
-    p95_below_ms: float = 500.0
-    errors_below: float = 0.01
-    step_s: float = 3.0
-    start_rps: float = 40.0
-    limit_rps: float = 5000.0
-
-
 class Stress(Struct, frozen=True, forbid_unknown_fields=True):
     """Rates (requests/s) that were promised; each is offered to each arm for ``seconds``."""
 
@@ -94,15 +101,19 @@ class Stress(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Treatment(Struct, frozen=True, forbid_unknown_fields=True):
-    """One change: SQL ``files`` and/or ``environment``.
+    """One change: SQL ``files``, commands (``apply``), ``environment``, or code (``checkout``), alone or together.
 
     Files that hold only CREATE INDEX statements are applied and taken back by :mod:`easymo.indexes`; any other SQL
-    needs ``rollback`` files that take it back.
+    needs ``rollback`` files, and ``apply`` needs ``undo``. ``checkout`` is a revision: a branch, tag or commit, or "."
+    for the folder of the file as it stands.
     """
 
     files: list[str] = []
     rollback: list[str] = []
     environment: dict[str, str] = {}
+    apply: Commands = []
+    undo: Commands = []
+    checkout: str = ""
 
 
 class Criterion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,14 +152,25 @@ class Beside(Struct, frozen=True, forbid_unknown_fields=True):
     index_check: str = ""
 
 
+class Answering(Struct, frozen=True, forbid_unknown_fields=True):
+    """How answers are compared before the rounds: `leave_out` are JSON pointers to what differs by nature.
+
+    `*` stands for every member: `/calls/*/started_at`. A scenario file may have a function
+    `normalise(request: str, body: bytes) -> bytes` for what no pointer can say.
+    """
+
+    leave_out: list[str] = []
+
+
 class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     system: System
     load: Load
-    treatments: dict[str, Treatment]
+    treatments: dict[str, Treatment] = {}
     capacity: Capacity = field(default_factory=Capacity)
     stress: Stress = field(default_factory=Stress)
+    answers: Answering = field(default_factory=Answering)
     break_even: Grid | None = None
     report: Beside = field(default_factory=Beside)
     promises: list[Promise] = []
@@ -174,6 +196,22 @@ def read_acceptance(path: Path) -> Acceptance:
         raise _located(path, lines, str(error)) from error
     _check_meaning(path, lines, acceptance)
     return acceptance
+
+
+def commands_of(given: Commands) -> list[list[str]]:
+    """The commands one by one; raises ValueError for words beside commands, and for an empty command."""
+    words = [item for item in given if isinstance(item, str)]
+    commands = [item for item in given if not isinstance(item, str)]
+    if words and commands:
+        raise ValueError('words stand beside commands: write one command ["a", "b"] or several [["a"], ["b", "c"]]')
+    found = [words] if words else commands
+    for command in found:
+        if not command or not command[0].strip():
+            raise ValueError('an empty command: write its words, such as ["alembic", "upgrade", "head"]')
+        if " " in command[0] and not Path(command[0]).exists():
+            split = ", ".join(f'"{word}"' for word in command[0].split())
+            raise ValueError(f"{command[0]!r} is no program: a command is a list of words, [{split}]")
+    return found
 
 
 def files_of(patterns: list[str], root: Path) -> list[Path]:
@@ -235,12 +273,42 @@ def _check_meaning(path: Path, lines: dict[toml_lines.Path, int], acceptance: Ac
             refuse(("promises", index, "metric"), f"no stress round runs at {rate[1]} requests/s.", rates)
     if not acceptance.system.processes:
         refuse(("system",), "no [[system.processes]] is given, so there is nothing to measure.", "name, start, ready")
-    if not acceptance.treatments:
-        refuse(("treatments",), "no [treatments.NAME] is given, so nothing would change between the arms.")
+    _check_commands(refuse, acceptance)
     _check_addresses(refuse, acceptance.system)
     if acceptance.break_even is not None:
         _check_grid(refuse, acceptance.break_even)
     _check_files(path, refuse, acceptance)
+
+
+def _check_commands(refuse: typing.Callable[..., typing.NoReturn], acceptance: Acceptance) -> None:
+    given: list[tuple[toml_lines.Path, Commands]] = [
+        (("system", key), getattr(acceptance.system, key)) for key in ("build", "prepare", "data")
+    ]
+    given += [
+        (("treatments", name, key), getattr(treatment, key))
+        for name, treatment in acceptance.treatments.items()
+        for key in ("apply", "undo")
+    ]
+    given += [(("system", "processes", n, "start"), list(p.start)) for n, p in enumerate(acceptance.system.processes)]
+    for keys, commands in given:
+        try:
+            commands_of(commands)
+        except ValueError as error:
+            refuse(keys, f"{error}.")
+    for name, treatment in acceptance.treatments.items():
+        if not TREATMENT_NAME.fullmatch(name) or name in ARM_NAMES:
+            refuse(("treatments", name), f"a treatment cannot be named {name!r}.", "up to 20 letters, digits, - and _")
+        if treatment.apply and not treatment.undo:
+            refuse(
+                ("treatments", name, "apply"), f"treatment {name!r} has no `undo` command that takes it back.", "undo"
+            )
+    code = [name for name, treatment in acceptance.treatments.items() if treatment.checkout]
+    if len(code) > 1:
+        refuse(
+            ("treatments", code[1], "checkout"),
+            f"the treatments {code[0]!r} and {code[1]!r} name a checkout each, and a process runs one revision.",
+            "one checkout in all; merge the branches",
+        )
 
 
 def _check_addresses(refuse: typing.Callable[..., typing.NoReturn], system: System) -> None:
@@ -254,8 +322,19 @@ def _check_addresses(refuse: typing.Callable[..., typing.NoReturn], system: Syst
                 ("system", "processes", index, "name"), f"two processes are named {process.name!r}.", "one name each"
             )
         texts += [(("system", "processes", index, "start"), word) for word in process.start]
-        texts += [(("system", "processes", index, "environment"), value) for value in process.environment.values()]
+        of_process = ("system", "processes", index, "environment")
+        texts += [((*of_process, key), value) for key, value in process.environment.items()]
     for keys, text in texts:
+        if keys[-1] == "DATABASE_URL" and "{database_" not in text:
+            refuse(
+                keys,
+                "DATABASE_URL names one database for all arms: the measured changes would meet in it.",
+                '"{database_url}", or its parts such as "postgresql+asyncpg://{database_user}:{database_password}'
+                '@{database_host}:{database_port}/{database_name}"',
+            )
+        for name in re.findall(r"\{((?:database|redis)_\w*)\}", text):
+            if name.partition("_")[2] not in ADDRESS_PARTS:
+                refuse(keys, f"{{{name}}} is no part of an address.", ", ".join(ADDRESS_PARTS))
         for name in re.findall(r"\{url:([^}]*)\}", text):
             if name not in names:
                 refuse(keys, f"{{url:{name}}} names no process of this system.", ", ".join(names))
@@ -295,5 +374,5 @@ def _check_files(path: Path, refuse: typing.Callable[..., typing.NoReturn], acce
             for file in files:
                 if not (root / file).is_file():
                     refuse(("treatments", name, key), f"the file {file!r} of treatment {name!r} does not exist.")
-        if not treatment.files and not treatment.environment:
-            refuse(("treatments", name), f"treatment {name!r} changes nothing.", "files, rollback, environment")
+        if not (treatment.files or treatment.environment or treatment.apply or treatment.checkout):
+            refuse(("treatments", name), f"treatment {name!r} changes nothing.", "files, environment, apply, checkout")

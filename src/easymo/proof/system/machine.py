@@ -3,8 +3,10 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+from easymo.embedded.machine import cores
 from easymo.proof.verdict.file import Machine
 
 
@@ -12,7 +14,7 @@ def describe_machine(postgres: str, cache: str) -> Machine:
     """Describe this machine; ``postgres`` and ``cache`` are the servers' own version strings."""
     return Machine(
         cpu=_cpu_model(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
         python=platform.python_version(),
@@ -37,7 +39,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+    with suppress(OSError):  # macOS has no /proc
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

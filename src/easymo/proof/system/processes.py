@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 
+from easymo.embedded.ports import lease_port
 from easymo.proof.errors import ProofError, RunVoid
 from easymo.proof.system.acceptance import Process
 
-READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 5.0
+FIRST_ANSWER_S = 2.0
+TAIL_LINES = 12
 #: Grace on a restart: a service that drains the backlog of an overload would take it along for seconds.
 RESTART_WITHIN_S = 0.3
 _PR_SET_PDEATHSIG = 1
@@ -33,13 +35,23 @@ def fill(words: list[str], **values: str | int) -> list[str]:
 
 
 def base_environment() -> dict[str, str]:
-    """This process's environment without the addresses of the user's own servers."""
-    return {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    """This process's environment without the addresses of the user's own servers.
+
+    PATH ends with the folder of this interpreter: programs beside it are found though nobody activated its environment.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "REDIS_URL") and not re.fullmatch(r"PG[A-Z]+", name)
+    }
+    kept["PATH"] = os.pathsep.join([*filter(None, [kept.get("PATH")]), os.path.dirname(sys.executable)])
+    return kept
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this child when the judge is gone, however it went (``preexec_fn``)."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Ask the kernel to kill this child when the judge is gone, however it went (``preexec_fn``; Linux alone can)."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start_process(
@@ -59,54 +71,74 @@ def start_process(
         )
 
 
+def last_lines(log: Path, start: int = 0) -> str:
+    """The last lines of a log after its first ``start`` bytes, each marked as quoted."""
+    text = log.read_bytes()[start:].decode(errors="replace") if log.exists() else ""
+    return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (it printed nothing)"
+
+
 class RunningProcess:
     """One started process: its address (``url``, without a trailing slash), its log and how to end it with all its
     children.
 
-    ``ports`` has the port of every process of the system by name, its own among them.
+    ``places`` are the placeholders of its command and environment; ``{url:NAME}`` of every process is among them.
     """
 
     def __init__(
-        self, process: Process, folder: Path, environment: Mapping[str, str], log: Path, ports: Mapping[str, int]
+        self,
+        process: Process,
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        port: int,
+        places: Mapping[str, str],
     ) -> None:
         self.process = process
-        self.url = _url(ports[process.name])
+        self.url = _url(port)
         self.log = log
-        self._port = ports[process.name]
-        places = {"port": str(self._port), **{f"url:{name}": _url(port) for name, port in ports.items()}}
+        self._port = port
+        self._log_start = log.stat().st_size if log.exists() else 0
+        places = {**places, "port": str(port)}
         command = fill(process.start, **places)
         own = {**environment, **process.environment}
         own = dict(zip(own, fill(list(own.values()), **places), strict=True))
         try:
             self.popen = start_process(command, folder, own, log)
         except OSError as error:
-            sentence = f"The process {process.name!r} could not be started: {command[0]}: {error.strerror}."
-            raise ProofError(f"{sentence} Check [[system.processes]] start in acceptance.toml.") from error
+            raise ProofError(
+                f"The process {process.name!r} could not be started: {command[0]}: {error.strerror}. Correct `start` of"
+                " [[system.processes]] in acceptance.toml, or activate the environment that has the program."
+            ) from error
 
     async def wait_until_ready(self) -> None:
         """Return once the readiness path answers 2xx; raises :class:`RunVoid` with the log's end when it does not."""
-        deadline = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < deadline:
-            self.check()
-            if await asyncio.to_thread(self._answers):
+        deadline = time.monotonic() + self.process.ready_within_s
+        patience_s = FIRST_ANSWER_S  # grows: a first page that is compiled while it is asked for takes its time
+        answer = "no answer"
+        while (left_s := deadline - time.monotonic()) > 0:
+            self.check("while it started")
+            answer = await asyncio.to_thread(self._answer, min(patience_s, left_s))
+            if re.fullmatch(r"2\d\d", answer):
                 return
+            if answer == "timeout":
+                patience_s *= 2
             await asyncio.sleep(0.05)
         raise RunVoid(
-            f"{self.process.name} did not answer 2xx on {self.process.ready} within {READY_WITHIN_S:g} s."
-            f" Its last lines:\n{self.tail()}"
+            f"{self.process.name} did not answer 2xx on {self.process.ready} within {self.process.ready_within_s:g} s"
+            f" (the last answer: {answer}). Correct `ready`, or give it longer with `ready_within_s`. Its last lines:\n"
+            + self.tail()
         )
 
-    def check(self) -> None:
+    def check(self, when: str = "in the middle of the run") -> None:
         """Raise :class:`RunVoid` when the process has ended by itself."""
         code = self.popen.poll()
         if code is not None:
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            raise RunVoid(f"{self.process.name} {ended} in the middle of the run. Its last lines:\n{self.tail()}")
+            raise RunVoid(f"{self.process.name} {ended} {when}. Its last lines:\n{self.tail()}")
 
-    def tail(self, lines: int = 12) -> str:
-        """The last lines of its output."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (it printed nothing)"
+    def tail(self) -> str:
+        """The last lines of its output since it was started."""
+        return last_lines(self.log, self._log_start)
 
     async def stop(self, grace_s: float = STOP_WITHIN_S) -> None:
         """SIGTERM to its process group, SIGKILL for what is left after a grace time."""
@@ -126,13 +158,15 @@ class RunningProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, number)
 
-    def _answers(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=2)
+    def _answer(self, timeout_s: float) -> str:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
         try:
             connection.request("GET", self.process.ready)
-            return 200 <= connection.getresponse().status < 300
-        except (OSError, ValueError):
-            return False
+            return str(connection.getresponse().status)
+        except TimeoutError:
+            return "timeout"
+        except (OSError, ValueError, HTTPException) as error:
+            return type(error).__name__
         finally:
             connection.close()
 
@@ -140,9 +174,18 @@ class RunningProcess:
 class RunningSystem:
     """All processes of one arm; an async context manager."""
 
-    def __init__(self, processes: list[Process], folder: Path, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self,
+        processes: list[Process],
+        folder: Path,
+        environment: Mapping[str, str],
+        logs: Path,
+        places: Mapping[str, str] | None = None,
+    ) -> None:
         self._declared, self._folder, self._logs = processes, folder, logs
         self.environment = dict(environment)
+        self._places = dict(places or {})
+        self._leases: list[socket.socket] = []
         self.running: list[RunningProcess] = []
 
     async def __aenter__(self) -> "RunningSystem":
@@ -157,16 +200,16 @@ class RunningSystem:
     async def start(self) -> None:
         """Start every process and wait until all are ready."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        ports = dict(zip((p.name for p in self._declared), _free_ports(len(self._declared)), strict=True))
+        self._leases = [lease_port() for _ in self._declared]
+        ports = {p.name: lease.getsockname()[1] for p, lease in zip(self._declared, self._leases, strict=True)}
+        places = {**self._places, **{f"url:{name}": _url(port) for name, port in ports.items()}}
         try:
             for process in self._declared:
-                log = self._logs / f"{process.name}.log"
-                self.running.append(RunningProcess(process, self._folder, self.environment, log, ports))
+                log, port = self._logs / f"{process.name}.log", ports[process.name]
+                self.running.append(RunningProcess(process, self._folder, self.environment, log, port, places))
             await asyncio.gather(*(started.wait_until_ready() for started in self.running))
         except BaseException:
-            for started in self.running:
-                started.kill()
-            self.running.clear()
+            self._kill()
             raise
 
     async def stop(self, grace_s: float = STOP_WITHIN_S) -> None:
@@ -174,9 +217,15 @@ class RunningSystem:
         try:
             await asyncio.gather(*(process.stop(grace_s) for process in self.running))
         finally:
-            for process in self.running:
-                process.kill()
-            self.running.clear()
+            self._kill()
+
+    def _kill(self) -> None:
+        for process in self.running:
+            process.kill()
+        for lease in self._leases:
+            lease.close()
+        self.running.clear()
+        self._leases.clear()
 
     def check(self) -> None:
         """Raise :class:`RunVoid` when one of the processes has ended by itself."""
@@ -194,12 +243,3 @@ class RunningSystem:
 
 def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ones, because all are held until the last is found."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

@@ -1,4 +1,4 @@
-"""Servers, the seeded template database, and one clone of it per arm; nothing of it is left afterwards.
+"""The servers that the arms run on, with a database and a cache for each; everything is removed afterwards.
 
 With the user's own server (``DATABASE_URL``) everything happens in scratch databases named ``easymo_prove_…``; the
 database the address names is only used to log in.
@@ -17,11 +17,10 @@ import asyncpg
 import psutil
 
 from easymo.embedded import DatabaseServer, Postgres, database_server
-from easymo.indexes.sqlfile import read_statements
 from easymo.proof.errors import ProofError, RunVoid
-from easymo.proof.system.acceptance import Acceptance, files_of
+from easymo.proof.system.addresses import cache_places, database_places, server_environment
 from easymo.proof.system.caches import ArmCaches
-from easymo.proof.system.processes import fill, start_process
+from easymo.proof.system.checkouts import Checkouts
 
 PREFIX = "easymo_prove_"
 KEEP_FREE_BYTES = 2_000_000_000
@@ -30,18 +29,38 @@ KEEP_FREE_BYTES = 2_000_000_000
 class Testbed:
     """What the arms run on. Made by :func:`open_testbed`."""
 
-    def __init__(self, database: DatabaseServer, caches: ArmCaches, control: asyncpg.Connection) -> None:
-        self.database, self.caches, self.control = database, caches, control
+    def __init__(
+        self,
+        arms: list[str],
+        database: DatabaseServer,
+        caches: ArmCaches,
+        checkouts: Checkouts,
+        control: asyncpg.Connection,
+    ) -> None:
+        self.arms, self.database, self.caches, self.control = arms, database, caches, control
+        self.checkouts = checkouts
         self.run = f"{PREFIX}{os.getpid()}_{secrets.token_hex(3)}"
         self.counts_statements = False
+        #: Folder of code of each arm, and the name of the template that was filled from each folder.
+        self.folders: dict[str, Path] = {}
+        self.templates: dict[Path, str] = {}
+        #: What belongs in the evidence.
+        self.notes: list[str] = []
 
     def database_of(self, arm: str) -> str:
         """Name of the arm's own database."""
         return f"{self.run}_{arm}".lower()
 
     def environment(self, arm: str) -> dict[str, str]:
-        """``DATABASE_URL`` and ``REDIS_URL`` of the arm."""
-        return {"DATABASE_URL": self.database_url(arm), "REDIS_URL": self.caches.urls[arm]}
+        """What tells a process of the arm where its servers are."""
+        return server_environment(self.database_url(arm), self._cache_url(arm))
+
+    def places(self, arm: str) -> dict[str, str]:
+        """Placeholders for the arm's servers."""
+        return database_places(self.database_url(arm)) | cache_places(self._cache_url(arm))
+
+    def _cache_url(self, arm: str) -> str:
+        return self.caches.urls.get(arm) or self.caches.urls[self.arms[0]]  # a template has none of its own
 
     def database_url(self, arm: str) -> str:
         """Address of the arm's own database."""
@@ -68,69 +87,24 @@ class Testbed:
 
 
 @contextlib.asynccontextmanager
-async def open_testbed(arms: list[str]) -> AsyncIterator[Testbed]:
-    """Start the servers (or use ``DATABASE_URL`` and ``REDIS_URL``) and remove every trace at the end."""
+async def open_testbed(arms: list[str], root: Path) -> AsyncIterator[Testbed]:
+    """Start the servers (or use ``DATABASE_URL`` and ``REDIS_URL``) and remove every trace at the end.
+
+    ``root`` is the folder of the acceptance file; other revisions of its repository are checked out beside it.
+    """
     with contextlib.ExitStack() as stack:
+        checkouts = stack.enter_context(Checkouts(root))
         database = stack.enter_context(database_server(os.environ.get("DATABASE_URL")))
         caches = ArmCaches(stack, arms, os.environ.get("REDIS_URL"))
         _refuse_small_disk(database)
         control = await _connect(database.url)
-        testbed = Testbed(database, caches, control)
+        testbed = Testbed(arms, database, caches, checkouts, control)
         try:
             await _drop_leftovers(control)
             testbed.counts_statements = await _prepare_control(testbed)
             yield testbed
         finally:
             await asyncio.shield(_remove(testbed))
-
-
-async def fill_template(testbed: Testbed, acceptance: Acceptance, root: Path, scale: str, log: Path) -> None:
-    """Migrate and fill the template, without any treatment's files."""
-    template = testbed.database_of("template")
-    await testbed.control.execute(f'CREATE DATABASE "{template}"')
-    await _mark(testbed.control, template)
-    connection = await testbed.connect("template")
-    try:
-        treated = {(root / file).resolve() for t in acceptance.treatments.values() for file in t.files}
-        for file in files_of(acceptance.system.migrations, root):
-            if file.resolve() not in treated:
-                await run_sql(connection, file, root)
-    finally:
-        await connection.close()
-    if acceptance.system.data:
-        command = fill(acceptance.system.data, scale=scale, seed=acceptance.system.seed)
-        await _run_data_command(command, root, testbed.database_url("template"), log)
-
-
-async def row_counts(testbed: Testbed, arm: str) -> dict[str, int]:
-    """Rows per table as the planner sees them, largest table first; tables that were never analysed are left out."""
-    connection = await testbed.connect(arm)
-    try:
-        rows = await connection.fetch(
-            "SELECT c.oid::regclass::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n"
-            " ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.reltuples > 0"
-            " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY c.reltuples DESC, 1"
-        )
-        return {row["name"]: row["rows"] for row in rows}
-    finally:
-        await connection.close()
-
-
-async def run_sql(connection: asyncpg.Connection, file: Path, root: Path) -> None:
-    """Execute a SQL file statement by statement; raises :class:`RunVoid` naming file and line."""
-    for statement in read_statements(file):
-        try:
-            await connection.execute(statement.text)
-        except asyncpg.PostgresError as error:
-            name = file.resolve().relative_to(root.resolve())
-            raise RunVoid(f"{name}, line {statement.line}: Postgres refused the statement: {error}.") from error
-
-
-async def clone(testbed: Testbed, arm: str) -> None:
-    """Give ``arm`` a copy of the template, statistics included."""
-    name = testbed.database_of(arm)
-    await testbed.control.execute(f'CREATE DATABASE "{name}" TEMPLATE "{testbed.database_of("template")}"')
-    await _mark(testbed.control, name)
 
 
 async def _connect(url: str) -> asyncpg.Connection:
@@ -164,7 +138,7 @@ async def _prepare_control(testbed: Testbed) -> bool:
             "The role of DATABASE_URL may not create databases, and the arms run in scratch databases of their own."
             " Grant it: ALTER ROLE … CREATEDB."
         ) from error
-    await _mark(testbed.control, name)
+    await mark(testbed.control, name)
     await testbed.control.close()
     testbed.control = await _connect(testbed.database_url("control"))
     try:
@@ -175,21 +149,7 @@ async def _prepare_control(testbed: Testbed) -> bool:
     return True
 
 
-async def _run_data_command(command: list[str], root: Path, url: str, log: Path) -> None:
-    process = start_process(command, root, {"DATABASE_URL": url}, log)
-    try:
-        while process.poll() is None:  # noqa: ASYNC110 - a child has no event
-            await asyncio.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode != 0:
-        tail = log.read_text(errors="replace").splitlines()[-12:]
-        lines = "\n".join(f"  | {line}" for line in tail)
-        raise RunVoid(f"The data command ended with exit code {process.returncode}. Its last lines:\n{lines}")
-
-
-async def _mark(connection: asyncpg.Connection, database: str) -> None:
+async def mark(connection: asyncpg.Connection, database: str) -> None:
     """Say whose scratch database it is, so that a later run can remove what a killed one left."""
     await connection.execute(f"COMMENT ON DATABASE \"{database}\" IS 'easymo prove {os.getpid()} {_boot_id()}'")
 
@@ -197,8 +157,8 @@ async def _mark(connection: asyncpg.Connection, database: str) -> None:
 async def _drop_leftovers(connection: asyncpg.Connection) -> None:
     """Drop scratch databases of runs on this machine whose process is gone."""
     rows = await connection.fetch(
-        "SELECT d.datname, s.description FROM pg_database d JOIN pg_shdescription s"
-        " ON s.objoid = d.oid AND s.classoid = 'pg_database'::regclass WHERE d.datname LIKE $1",
+        "select d.datname, s.description from pg_database d join pg_shdescription s"
+        " on s.objoid = d.oid and s.classoid = 'pg_database'::regclass where d.datname like $1",
         PREFIX.replace("_", r"\_") + "%",
     )
     for row in rows:
@@ -208,7 +168,10 @@ async def _drop_leftovers(connection: asyncpg.Connection) -> None:
 
 
 def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # macOS
+        return f"boot-{psutil.boot_time():.0f}"
 
 
 async def _remove(testbed: Testbed) -> None:

@@ -8,7 +8,7 @@ from easymo import indexes
 from easymo.indexes.sqlfile import read_statements
 from easymo.proof.errors import RunVoid
 from easymo.proof.system.acceptance import Treatment
-from easymo.proof.system.testbed import run_sql
+from easymo.proof.system.commands import missing_extension
 from easymo.proof.verdict.file import AppliedIndex
 
 
@@ -64,8 +64,8 @@ async def index_definitions(url: str) -> list[str]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            "SELECT indexdef FROM pg_indexes WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
-            " ORDER BY schemaname, tablename, indexname"
+            "select indexdef from pg_indexes where schemaname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+            " order by schemaname, tablename, indexname"
         )
         return [row["indexdef"] for row in rows]
     finally:
@@ -79,3 +79,14 @@ async def _run_files(files: list[str], root: Path, url: str) -> None:
             await run_sql(connection, root / file, root)
     finally:
         await connection.close()
+
+
+async def run_sql(connection: asyncpg.Connection, file: Path, root: Path) -> None:
+    """Execute a SQL file statement by statement; raises :class:`RunVoid` naming file and line."""
+    for statement in read_statements(file):
+        try:
+            await connection.execute(statement.text)
+        except asyncpg.PostgresError as error:
+            name = file.resolve().relative_to(root.resolve())
+            problem = f"{name}, line {statement.line}: Postgres refused the statement: {error}."
+            raise RunVoid(problem + missing_extension(str(error))) from error

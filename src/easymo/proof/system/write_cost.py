@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from easymo.load.distribution import add
 from easymo.proof.system.arms import BASELINE
-from easymo.proof.verdict import judge
+from easymo.proof.verdict import estimates
 from easymo.proof.verdict.file import ArmWrites, TableUpdates
 from easymo.proof.verdict.measurement import Measurements, Round
+from easymo.proof.verdict.metrics import metric
 
 _PERCENTILES = ("p50", "p95")
 
@@ -79,7 +80,7 @@ def _latency_ms(rounds: Sequence[Round], request: str) -> dict[str, float]:
 def _changes(measured: Measurements, arm: str, request: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for name in _PERCENTILES if arm != BASELINE else ():
-        estimate = judge.change_between(measured, BASELINE, arm, f"latency_{name}:{request}")
-        if estimate is not None:
-            found[name] = [estimate.value, estimate.lo, estimate.hi]
+        change = estimates.change_between(measured, BASELINE, arm, metric(f"latency_{name}:{request}"))
+        if change is not None:
+            found[name] = change
     return found

@@ -1,4 +1,4 @@
-"""``verdict.json``: the result of a run, an interface that others read. Keys are added, never renamed."""
+"""`verdict.json`: the result of a run, an interface that others read. Keys are added, never renamed."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from easymo.proof.errors import ProofError
+from easymo.proof.verdict.answers import AnswersCompared
 from easymo.proof.verdict.index_check import IndexCheck
 from easymo.proof.verdict.judge import Decision, Verdict
 from easymo.proof.verdict.simulated import Simulated
@@ -18,7 +19,7 @@ Compared = Literal["treatments", "deployments", "runs"]
 
 
 class Machine(Struct, frozen=True):
-    """``cpu`` is the processor's model name; ``cores`` those this process may use; ``memory_bytes`` of the machine."""
+    """`cpu` is the processor's model name; `cores` those this process may use; `memory_bytes` of the machine."""
 
     cpu: str
     cores: int
@@ -38,7 +39,7 @@ class HitRate(Struct, frozen=True):
 
 
 class TriedRate(Struct, frozen=True):
-    """One step of the search for a capacity. ``p95_ms`` is None when nothing was answered."""
+    """One step of the search for a capacity. `p95_ms` is None when nothing was answered."""
 
     rate_rps: float
     held: bool
@@ -50,7 +51,7 @@ class TriedRate(Struct, frozen=True):
 class ArmResult(Struct, frozen=True):
     """One arm over all its comparison rounds. Percentiles come from the rounds' histograms added up.
 
-    ``error_ratio`` has one entry per stress rate (keys are the rates of acceptance.toml).
+    `error_ratio` has one entry per stress rate (keys are the rates of acceptance.toml).
     """
 
     capacity_rps: float | None
@@ -104,8 +105,8 @@ class Rollback(Struct, frozen=True):
 class GridCell(Struct, frozen=True):
     """One data size with one setting of the scenario. Capacities are those of the size, at the scenario's own setting.
 
-    ``repeat_read_ratio``: share of the rounds' reads whose key was read before in the same round, which is what the
-    setting ``repeat_read`` came to. ``changes``: per metric ``[change, lo, hi]``, None for an open end. ``verdicts``:
+    `repeat_read_ratio`: share of the rounds' reads whose key was read before in the same round, which is what the
+    setting `repeat_read` came to. `changes`: per metric `[change, lo, hi]`, None for an open end. `verdicts`:
     per promise what this cell alone would say.
     """
 
@@ -120,7 +121,7 @@ class GridCell(Struct, frozen=True):
 
 
 class Flip(Struct, frozen=True):
-    """Where the verdict of a promise turns: ``between`` two values of ``axis``, while the other axis stays ``at``."""
+    """Where the verdict of a promise turns: `between` two values of `axis`, while the other axis stays `at`."""
 
     promise: str
     axis: Literal["scale", "repeat_read"]
@@ -130,7 +131,7 @@ class Flip(Struct, frozen=True):
 
 
 class BreakEven(Struct, frozen=True):
-    """The grid of a full run. ``outcome`` says per promise where it was kept and where broken, in a few words."""
+    """The grid of a full run. `outcome` says per promise where it was kept and where broken, in a few words."""
 
     scales: list[str]
     repeat_read: list[float]
@@ -151,8 +152,8 @@ class TableUpdates(Struct, frozen=True):
 class ArmWrites(Struct, frozen=True):
     """What writing cost in one arm, over its comparison rounds.
 
-    ``wal_bytes_per_write``: write-ahead log per statement that writes rows. ``latency_ms``: per writing request its
-    ``p50`` and ``p95``; ``change``: the same against the baseline, ``[change, lo, hi]``.
+    `wal_bytes_per_write`: write-ahead log per statement that writes rows. `latency_ms`: per writing request its
+    `p50` and `p95`; `change`: the same against the baseline, `[change, lo, hi]`.
     """
 
     wal_bytes_per_write: float | None
@@ -164,7 +165,7 @@ class ArmWrites(Struct, frozen=True):
 
 
 class Cold(Struct, frozen=True):
-    """Rounds that began with an emptied cache: percentiles per arm, and per metric ``[change, lo, hi]``.
+    """Rounds that began with an emptied cache: percentiles per arm, and per metric `[change, lo, hi]`.
 
     No promise is judged on them.
     """
@@ -175,13 +176,39 @@ class Cold(Struct, frozen=True):
     changes: dict[str, list[float]]
 
 
+class RequestResult(Struct, frozen=True):
+    """One kind of request in the comparison rounds of one arm; `answers_differ` says how, when they do."""
+
+    requests: int
+    errors: int
+    latency_ms: dict[str, float]
+    statuses: dict[str, int] = {}
+    answers_differ: str = ""
+
+
+class Change(Struct, frozen=True):
+    """What was compared, for whoever reads it later: the files by their name and text, scenario and its hash, limits,
+    the revision of each side (with `+` when the checkout had changes), and the command line."""
+
+    command: list[str] = []
+    files: dict[str, str] = {}
+    environment: dict[str, dict[str, str]] = {}
+    scenario: str = ""
+    scenario_sha256: str = ""
+    limits: dict[str, float] = {}
+    revisions: dict[str, str] = {}
+    addresses: dict[str, list[str]] = {}
+
+
 class VerdictFile(Struct, frozen=True):
     """The whole file.
 
-    ``aa``: per metric the interval of the baseline against itself. ``attribution``: per arm and metric the change
-    against the baseline with its interval, ``[change, lo, hi]``: what each treatment brought alone and together.
-    ``compared``: only with treatments was anything applied and taken back, and the data known. ``simulated``: per arm
-    what an autoscaler would make of its capacity. ``cache_reads``: hit rates of the arm with every treatment.
+    `aa`: per metric the interval of the baseline against itself. `attribution`: per arm and metric the change
+    against the baseline with its interval, `[change, lo, hi]`: what each treatment brought alone and together.
+    `names` says of an arm which treatments it has. `requests`: per arm and request name what came of the comparison.
+    `trends`: per arm by how much its P50 rose or fell over the comparison, where that is no chance.
+    `compared`: only with treatments was anything applied and taken back, and the data known. `simulated`: per arm
+    what an autoscaler would make of its capacity. `cache_reads`: hit rates of the arm with every treatment.
     """
 
     schema: int
@@ -208,10 +235,15 @@ class VerdictFile(Struct, frozen=True):
     break_even: BreakEven | None = None
     write_cost: dict[str, ArmWrites] = {}
     cold: Cold | None = None
+    names: dict[str, str] = {}
+    answers: AnswersCompared | None = None
+    requests: dict[str, dict[str, RequestResult]] = {}
+    trends: dict[str, float] = {}
+    change: Change | None = None
 
 
 def read_verdict(path: Path) -> VerdictFile:
-    """Read ``verdict.json``; raises :class:`ProofError` when there is none or it is of another form."""
+    """Read `verdict.json`; raises :class:`ProofError` when there is none or it is of another form."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=VerdictFile)
     except OSError as error:
@@ -224,5 +256,5 @@ def read_verdict(path: Path) -> VerdictFile:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write ``value`` as indented JSON with a final newline."""
+    """Write `value` as indented JSON with a final newline."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")

@@ -1,4 +1,4 @@
-"""What each index brings and costs, from a file that ``easymo indexes verify --json`` wrote."""
+"""What each index brings and costs, from a file that `easymo indexes verify --json` wrote."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class IndexCheck(Struct, frozen=True):
 
 
 def read_index_check(path: Path) -> IndexCheck:
-    """Read the file; raises :class:`ProofError` when it is not what ``easymo indexes verify --json`` writes."""
+    """Read the file; raises :class:`ProofError` when it is not what `easymo indexes verify --json` writes."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=IndexCheck)
     except (OSError, msgspec.DecodeError) as error:

@@ -1,8 +1,16 @@
 """From measurements to *kept*, *broken* or *inconclusive*: pure, no I/O.
 
-The rule (one for all promises): the limit is the promised bound loosened by 5 %. *kept*: the whole 95 % interval is on
-the promised side of the limit; *broken*: all of it is beyond; otherwise *inconclusive*. Paired promises are tested
-together, so Holm's adjustment may turn one of them inconclusive; promises on one quantity count once.
+The rule, one for all promises: *kept* when the whole 95 % interval is on the promised side of the limit, *broken* when
+all of it is beyond, otherwise *inconclusive*. The limit is the claim itself (:mod:`.promises`). Around it:
+
+1. Gains ("at least 20 % faster") and guards ("no slower") are two families. Each gain is a claim of its own, so both
+   decisions on gains are adjusted together by Holm. That nothing got worse is *one* claim, kept when every guard is:
+   there a guard needs no adjustment (intersection-union, Berger 1982). That a guard is broken is adjusted over the
+   guards, in which the P50 of all requests weighs most.
+2. A machine on which a side differs from itself for certain decides nothing.
+3. The exact sign-flip test must agree, from eight pairs on: it holds whatever the noise is like.
+4. A difference that shrinks during the comparison decides nothing when it would be gone after some more pairs.
+5. A gain of a side that answers differently, or with more errors, is none (:mod:`.guards`).
 """
 
 import math
@@ -10,24 +18,25 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from easymo.load.distribution import add
-from easymo.proof.verdict import statistics
-from easymo.proof.verdict.measurement import AA_PHASES, Measurements, Phase, Round
-from easymo.proof.verdict.promises import DELTA, ERROR_RATIO, LATENCY, ONCE, Promise
-from easymo.proof.verdict.statistics import Estimate
+from easymo.proof.verdict import estimates, statistics
+from easymo.proof.verdict.estimates import Paired
+from easymo.proof.verdict.measurement import ArmCapacity, Measurements, Phase, Round
+from easymo.proof.verdict.promises import MARGIN, Promise
+from easymo.proof.verdict.statistics import Estimate, Student
 
 Decision = Literal["kept", "broken", "inconclusive"]
-#: Fewest requests in a round for its percentile to mean anything: ten beyond a P99, five beyond a P95 or P50. That a
-#: round of few requests is noisy shows in the interval over rounds.
-MINIMUM_REQUESTS = {"p50": 10, "p95": 100, "p99": 1000}
-#: Fewest groups of pairs that an interval is made of.
-FEWEST_GROUPS = 4
+#: Weight of the P50 of all requests among the guards; every other guard has 1.
+MAIN_WEIGHT = 4.0
+#: From so many pairs on the exact test can be as sure as a verdict must be (2 / 2**8 < 1 %).
+EXACT_FROM = 8
 
 
 class Verdict(Struct, frozen=True):
-    """One promise judged. ``interval`` (95 %) is of ``change``, or of ``after`` for a level; None where there is none.
+    """One promise judged. `interval` (95 %) is of `change`, or of `after` for a level; None where there is none.
 
-    ``None`` inside the interval is an open end (the top step of the capacity search still held).
+    `None` inside the interval is an open end (the top step of the capacity search still held). `limit` is the bound
+    with its `margin`, an upper one when `at_most` (None in files of earlier versions); `n` says of how many units the
+    interval is made; `next_step` what would decide an undecided one.
     """
 
     id: str
@@ -45,11 +54,30 @@ class Verdict(Struct, frozen=True):
     limit: float
     reason: str
     p_sign_flip: float | None = None
+    margin: float = 0.0
+    at_most: bool | None = None
+    guard: bool = False
+    n: int | None = None
+    next_step: str = ""
 
 
-class _Paired(Struct, frozen=True):
+class _Tested(Struct, frozen=True):
+    """A verdict from pairs before the families are adjusted: its spread, and the limit on the same (log) scale."""
+
+    promise: Promise
     verdict: Verdict
-    p_limit: float
+    spread: Student
+    limit: float
+
+    @property
+    def quantity(self) -> str:
+        return f"{self.promise.kind} of {self.promise.metric}"
+
+    @property
+    def p(self) -> float:
+        """Of the limit being the truth: two-sided for a gain, one-sided for a guard, of which only harm is adjusted."""
+        two_sided = self.spread.p(self.limit)
+        return two_sided / 2 if self.promise.guard else two_sided
 
 
 def decide(promise: Promise, interval: Estimate) -> Decision:
@@ -63,83 +91,51 @@ def decide(promise: Promise, interval: Estimate) -> Decision:
 def judge(
     promises: list[Promise], measured: Measurements, before: str, after: str, confidence: float = 0.95
 ) -> list[Verdict]:
-    """Judge every promise on arms ``before`` and ``after``.
+    """Judge every promise on sides `before` and `after`.
 
-    Paired promises are decided at ``confidence``; the interval that a verdict shows is always the 95 % one.
+    Paired promises are decided at `confidence`; the interval that a verdict shows is always the 95 % one.
     """
-    verdicts: list[Verdict | _Paired] = []
+    pairs = measured.pairs(before, after)
+    noise = measured.against_itself(before, after)
+    found: list[Verdict | _Tested] = []
     for promise in promises:
-        if promise.metric == "capacity_rps":
-            verdicts.append(_capacity(promise, measured, before, after))
-        elif rate := ERROR_RATIO.match(promise.metric):
-            at_rps = float(rate[1]) if rate[1] else None
-            verdicts.append(_errors(promise, measured, before, after, at_rps))
-        elif promise.metric in ONCE:
-            verdicts.append(_once(promise, measured))
+        if promise.of.how == "capacity":
+            found.append(_capacity(promise, measured, before, after))
+        elif promise.of.how == "errors":
+            found.append(_errors(promise, measured, before, after))
+        elif promise.of.how == "once":
+            found.append(_once(promise, measured))
+        elif (estimate := estimates.paired(pairs, promise.of)) is None:
+            found.append(verdict_of(promise, "inconclusive", estimates.why_not(promise.of, pairs)))
         else:
-            verdicts.append(_paired(promise, measured, before, after, confidence))
-    return _with_holm(verdicts, 1 - confidence)
+            found.append(_paired(promise, estimate, noise, len(pairs), confidence))
+    return _adjusted(found, 1 - confidence)
 
 
 def is_paired(promise: Promise) -> bool:
     """Whether the promise is judged on pairs of comparison rounds."""
-    return promise.metric not in {"capacity_rps", *ONCE} and not ERROR_RATIO.match(promise.metric)
+    return promise.of.how == "pairs"
 
 
-def aa_interval(measured: Measurements, arm: str, metric: str) -> Estimate | None:
-    """Change between two sets of rounds of the *same* arm: what the machine's noise alone can do to ``metric``."""
-    first, second = (values_of(measured.of(arm, phase), metric) for phase in AA_PHASES)
-    if first is None or second is None or len(first) < 2 or len(first) != len(second):
-        return None
-    return statistics.relative_change(first, second)
-
-
-def change_between(
-    measured: Measurements, before: str, after: str, metric: str, phase: Phase = "compare"
-) -> Estimate | None:
-    """Change of ``metric`` from one arm to another over their common pairs, promised or not; None without them."""
-    pairs = _complete_pairs(measured, before, after, phase)
-    first, second = (values_of([pair[side] for pair in pairs], metric) for side in (0, 1))
-    if first is None or second is None or len(first) < 2:
-        return None
-    return statistics.relative_change(first, second)
-
-
-def _value(round_: Round, metric: str) -> float | None:
-    if latency := LATENCY.match(metric):
-        percentile, request = latency[1], latency[2]
-        enough = round_.requests(request) >= MINIMUM_REQUESTS[percentile]
-        return round_.latency_ms(percentile, request) if enough else None
-    value = getattr(round_.resources, metric)
-    if metric == "db_statements_per_request" and value is not None:
-        return float(max(value, 0.5 / max(round_.requests(), 1)))  # below one statement in the round; log needs > 0
-    return None if value is None else float(value)
-
-
-def values_of(rounds: list[Round], metric: str) -> list[float] | None:
-    """The metric of each round, all above 0; None where a round has none (or too few requests for it)."""
-    values = [_value(r, metric) for r in rounds]
-    return None if any(v is None or not 0 < v < math.inf for v in values) else [v for v in values if v is not None]
-
-
-def _undecided(promise: Promise, reason: str, before: float | None = None, after: float | None = None) -> Verdict:
-    change = after / before - 1 if before and after is not None else None
-    return _verdict(promise, before, after, change, None, "inconclusive", reason)
-
-
-def _verdict(
+def verdict_of(
     promise: Promise,
-    before: float | None,
-    after: float | None,
-    change: float | None,
-    interval: Estimate | None,
     decision: Decision,
     reason: str,
+    *,
+    before: float | None = None,
+    after: float | None = None,
+    change: float | None = None,
+    interval: Estimate | None = None,
     p_sign_flip: float | None = None,
+    n: int | None = None,
+    next_step: str = "",
 ) -> Verdict:
+    """The verdict on `promise`; `change` follows from the levels unless it is given."""
     ends: list[float | None] | None = None
     if interval is not None:
         ends = [None if math.isinf(end) else end for end in (interval.lo, interval.hi)]
+    if change is None and before and after is not None:
+        change = after / before - 1
     return Verdict(
         id=promise.id,
         claim=promise.claim,
@@ -156,156 +152,192 @@ def _verdict(
         limit=promise.limit,
         reason=reason,
         p_sign_flip=p_sign_flip,
+        margin=promise.margin,
+        at_most=promise.at_most is not None,
+        guard=promise.guard,
+        n=n,
+        next_step=next_step if decision == "inconclusive" else "",
     )
 
 
-def _paired(promise: Promise, measured: Measurements, before: str, after: str, confidence: float) -> Verdict | _Paired:
-    pairs = _complete_pairs(measured, before, after)
-    if len(pairs) < 2:
-        return _undecided(promise, "fewer than two complete pairs of rounds")
-    if (found := _values_of_pairs(pairs, promise.metric)) is None:
-        return _undecided(promise, why_no_value(promise, [r for pair in pairs for r in pair]))
-    first, second, reason = found
-    change = statistics.relative_change(first, second)
-    levels = [statistics.geometric_level(side) for side in (first, second)]
-    if promise.kind == "change":
-        interval, deciding = change, statistics.relative_change(first, second, confidence)
-    else:
-        interval, deciding = levels[1], statistics.geometric_level(second, confidence)
-    logs = statistics.log_ratios(first, second)
-    sign_flip = statistics.sign_flip_p(logs)
-    noise = aa_interval(measured, before, promise.metric)
-    decision = decide(promise, deciding)
-    if noise is not None and (noise.lo > DELTA or noise.hi < -DELTA):
+def _paired(
+    promise: Promise, found: Paired, noise: list[tuple[Round, Round]], pairs: int, confidence: float
+) -> Verdict | _Tested:
+    spread = found.change if promise.kind == "change" else found.level
+    shown, deciding = (_bounded(promise, spread, at) for at in (0.95, confidence))
+    decision, reason = decide(promise, deciding), found.said
+    unsteady = _unsteady(promise, noise)
+    limit = promise.limit + 1 if promise.kind == "change" else promise.limit
+    log_limit = math.log(limit) if limit > 0 else -math.inf
+    flip = exact = None
+    if 0 < len(found.logs) <= estimates.MOST_FLIPPED:
+        flip = statistics.sign_flip_p(found.logs)
+        exact = statistics.sign_flip_p([one - log_limit for one in found.logs])
+    line = estimates.shrinking(found.logs) if promise.kind == "change" else None
+    if unsteady:
+        decision, reason = "inconclusive", unsteady
+    elif line is not None and decision != "inconclusive":
+        later = math.expm1(line.at(estimates.GOING_ON * len(found.logs)))
+        if decide(promise, Estimate(later, later, later)) != decision:
+            first, last = math.expm1(line.first), math.expm1(line.at(len(found.logs) - 1))
+            decision = "inconclusive"
+            reason = f"{reason}; the difference shrank from {first:+.0%} to {last:+.0%}: one side was still warming up"
+    if promise.kind == "change" and exact is not None and len(found.logs) >= EXACT_FROM and exact > 1 - confidence:
         decision = "inconclusive"
-        reason = f"the same arm differed from itself by {noise.lo:+.0%} to {noise.hi:+.0%}: the machine was not steady"
-    verdict = _verdict(promise, levels[0].value, levels[1].value, change.value, interval, decision, reason, sign_flip)
-    tested, reference = (
-        (logs, math.log1p(promise.limit))
-        if promise.kind == "change"
-        else ([math.log(v) for v in second], math.log(promise.limit) if promise.limit > 0 else -math.inf)
+    verdict = verdict_of(
+        promise,
+        decision,
+        reason,
+        before=found.before,
+        after=found.after,
+        change=math.expm1(found.change.mean),
+        interval=shown,
+        p_sign_flip=flip,
+        n=pairs,
+        next_step="" if unsteady else _pairs_needed(spread, log_limit, pairs),
     )
-    return _Paired(verdict, statistics.p_against(tested, reference))
+    return verdict if unsteady else _Tested(promise, verdict, spread, log_limit)
 
 
-def _complete_pairs(
-    measured: Measurements, before: str, after: str, phase: Phase = "compare"
-) -> list[tuple[Round, Round]]:
-    firsts = {r.pair: r for r in measured.of(before, phase)}
-    seconds = {r.pair: r for r in measured.of(after, phase)}
-    return [(firsts[pair], seconds[pair]) for pair in sorted(firsts.keys() & seconds.keys())]
+def _bounded(promise: Promise, spread: Student, confidence: float) -> Estimate:
+    return spread.change(confidence) if promise.kind == "change" else spread.level(confidence)
 
 
-def why_no_value(promise: Promise, rounds: list[Round]) -> str:
-    """Why :func:`values_of` gave none of the promise's metric."""
-    if latency := LATENCY.match(promise.metric):
-        percentile, request = latency[1], latency[2]
-        fewest = min(r.requests(request) for r in rounds)
-        if request and not any(r.requests(request) for r in rounds):
-            return f"the scenario has no request named {request!r}"
-        return f"a round had {fewest} requests; {percentile.upper()} needs {MINIMUM_REQUESTS[percentile]:,} in each"
-    return f"{promise.metric} could not be measured on this server"
+def _unsteady(promise: Promise, noise: list[tuple[Round, Round]]) -> str:
+    """Why a machine on which a side differs from itself by more than the margin decides nothing."""
+    found = estimates.paired(noise, promise.of)
+    if found is None:
+        return ""
+    itself = found.change.change()
+    if itself.lo <= MARGIN and itself.hi >= -MARGIN:
+        return ""
+    return f"a side differed from itself by {itself.lo:+.0%} to {itself.hi:+.0%}: the machine was not steady"
 
 
-def _with_holm(verdicts: list[Verdict | _Paired], significance: float) -> list[Verdict]:
-    paired = [v for v in verdicts if isinstance(v, _Paired)]
-    quantities = [f"{v.verdict.kind} of {v.verdict.metric}" for v in paired]
-    adjusted = iter(statistics.holm([v.p_limit for v in paired], quantities))
-    final: list[Verdict] = []
-    for entry in verdicts:
-        if not isinstance(entry, _Paired):
-            final.append(entry)
-        elif (p := next(adjusted)) > significance and entry.verdict.verdict != "inconclusive":
-            reason = (
-                f"{entry.verdict.reason}; not decided after Holm's adjustment over {len(set(quantities))} quantities"
-                f" (p = {p:.3f})"
-            )
-            final.append(structs.replace(entry.verdict, verdict="inconclusive", reason=reason))
-        else:
-            final.append(entry.verdict)
-    return final
+def _pairs_needed(spread: Student, limit: float, pairs: int) -> str:
+    """About how many pairs would decide, if the rest goes on as it began: 0.95 quantiles of both errors."""
+    distance = abs(spread.mean - limit)
+    if not 0 < distance < math.inf:
+        return ""
+    needed = math.ceil(pairs * (spread.error * (1.96 + 0.85) / distance) ** 2)
+    if needed > 40 * pairs:
+        return "no number of pairs is likely to decide it: the difference is at the limit"
+    return f"about {max(needed, pairs + 2)} pairs would decide"
 
 
-def _values_of_pairs(pairs: list[tuple[Round, Round]], metric: str) -> tuple[list[float], list[float], str] | None:
-    """The metric on both sides and what its units are; None where it cannot be had.
-
-    A request too rare for a P50 of its own in each round gets one for each group of neighbouring pairs.
-    """
-    first, second = (values_of([pair[side] for pair in pairs], metric) for side in (0, 1))
-    if first is not None and second is not None:
-        return first, second, f"{len(pairs)} pairs"
-    latency = LATENCY.match(metric)
-    if latency is None or latency[1] != "p50" or latency[2] is None:
-        return None
-    groups = _grouped(pairs, latency[2], MINIMUM_REQUESTS["p50"])
-    if len(groups) < FEWEST_GROUPS:
-        return None
-    sides = [[_p50_together([pair[side] for pair in group], latency[2]) for group in groups] for side in (0, 1)]
-    known = [[value for value in side if value is not None] for side in sides]
-    if any(len(side) < len(groups) for side in known):
-        return None
-    reason = f"{len(groups)} groups of the {len(pairs)} pairs, each with {MINIMUM_REQUESTS['p50']} of these requests"
-    return known[0], known[1], reason
+def _adjusted(found: list[Verdict | _Tested], significance: float) -> list[Verdict]:
+    """The verdicts, after Holm's adjustment within each of the two families."""
+    gains = [t for t in found if isinstance(t, _Tested) and not t.promise.guard]
+    guards = [t for t in found if isinstance(t, _Tested) and t.promise.guard]
+    p_of = dict(zip(map(id, gains), statistics.holm([t.p for t in gains], [t.quantity for t in gains]), strict=True))
+    weights = [MAIN_WEIGHT if t.promise.metric == "latency_p50" else 1.0 for t in guards]
+    harm = statistics.holm([t.p for t in guards], [t.quantity for t in guards], weights)
+    p_of |= dict(zip(map(id, guards), harm, strict=True))
+    return [one if isinstance(one, Verdict) else _after_holm(one, p_of[id(one)], significance) for one in found]
 
 
-def _grouped(pairs: list[tuple[Round, Round]], request: str, enough: int) -> list[list[tuple[Round, Round]]]:
-    """Neighbouring pairs in groups that hold ``enough`` of the request on either side; the rest joins the last one."""
-    groups: list[list[tuple[Round, Round]]] = [[]]
-    for pair in pairs:
-        groups[-1].append(pair)
-        if all(sum(one[side].requests(request) for one in groups[-1]) >= enough for side in (0, 1)):
-            groups.append([])
-    rest = groups.pop()
-    if groups:
-        groups[-1] += rest
-    return groups
-
-
-def _p50_together(rounds: list[Round], request: str) -> float | None:
-    found = add(r.load.per_request[request].latency_ms for r in rounds if request in r.load.per_request)
-    return found.p50 if found is not None and found.p50 > 0 else None
+def _after_holm(tested: _Tested, p: float, significance: float) -> Verdict:
+    verdict = tested.verdict
+    adjusted = verdict.verdict == "broken" or (verdict.verdict == "kept" and not tested.promise.guard)
+    if p <= significance or not adjusted:
+        return verdict
+    family = "guards" if tested.promise.guard else "gains"
+    reason = f"{verdict.reason}; not decided after Holm's adjustment over the {family} (p = {p:.3f})"
+    step = _pairs_needed(tested.spread, tested.limit, verdict.n or 2)
+    return structs.replace(verdict, verdict="inconclusive", reason=reason, next_step=step)
 
 
 def _once(promise: Promise, measured: Measurements) -> Verdict:
     """A level that a run measures once: decided by its value, for there is nothing to make an interval of."""
     value = measured.once.get(promise.metric)
     if value is None:
-        return _undecided(promise, f"{promise.metric} was not measured in this run")
+        return verdict_of(promise, "inconclusive", f"{promise.metric} was not measured in this run")
     decision: Decision = "kept" if promise.holds(value) else "broken"
-    return _verdict(promise, None, value, None, None, decision, "measured once, so it has no interval")
+    return verdict_of(promise, decision, "measured once, so it has no interval", after=value, n=1)
 
 
 def _capacity(promise: Promise, measured: Measurements, before: str, after: str) -> Verdict:
-    if before not in measured.capacity or after not in measured.capacity:
-        return _undecided(promise, "the capacity of both arms was not measured")
-    first, second = measured.capacity[before], measured.capacity[after]
-    if first.held_rps <= 0:
-        return _undecided(promise, "the baseline held no step at all", after=second.held_rps)
-    top = second.failed_rps if second.failed_rps is not None else math.inf
-    level = Estimate(second.held_rps, second.held_rps, top)
-    low = second.held_rps / first.failed_rps - 1 if first.failed_rps is not None else -1.0
-    change = Estimate(second.held_rps / first.held_rps - 1, low, top / first.held_rps - 1)
+    """From the lowest rate that a search of one side held to the highest that failed in a search of it."""
+    searches = measured.capacity.get(before, []), measured.capacity.get(after, [])
+    if not all(searches):
+        return verdict_of(promise, "inconclusive", "the capacity of both sides was not measured")
+    lowest = [min(search.held_rps for search in side) for side in searches]
+    first, second = held(searches[0]), held(searches[1])
+    top = [max(search.failed_rps or math.inf for search in side) for side in searches]
+    level = Estimate(second, lowest[1], top[1])
+    if lowest[0] <= 0:
+        return verdict_of(promise, "inconclusive", "the baseline held no step at all", after=second)
+    change = Estimate(second / first - 1, lowest[1] / top[0] - 1, top[1] / lowest[0] - 1)
     interval = change if promise.kind == "change" else level
-    reason = "last step held to first step failed"
-    return _verdict(promise, first.held_rps, second.held_rps, change.value, interval, decide(promise, interval), reason)
+    counts = [len(side) for side in searches]
+    return verdict_of(
+        promise,
+        decide(promise, interval),
+        f"{counts[0]} and {counts[1]} searches; lowest rate held to highest rate failed twice",
+        before=first,
+        after=second,
+        interval=interval,
+        n=min(counts),
+        next_step="a finer search would decide (--full)",
+    )
 
 
-def _errors(promise: Promise, measured: Measurements, before: str, after: str, rate: float | None) -> Verdict:
-    """Errors of the stress rounds at ``rate``, or without one those of the comparison's rounds."""
+def held(searches: list[ArmCapacity]) -> float:
+    """The capacity that several searches of one side came to."""
+    return _middle([search.held_rps for search in searches])
+
+
+def _middle(values: list[float]) -> float:
+    """Geometric mean, to a whole request per second; 0 where one is 0."""
+    return float(round(math.exp(sum(map(math.log, values)) / len(values)))) if min(values) > 0 else 0.0
+
+
+def _errors(promise: Promise, measured: Measurements, before: str, after: str) -> Verdict:
+    """Errors of the stress rounds at the metric's rate, or without one those of the comparison's rounds."""
+    rate = promise.of.rate_rps
     phase: Phase = "compare" if rate is None else "stress"
     first, second = (measured.of(arm, phase, rate) for arm in (before, after))
     if not first or not second:
         at = "" if rate is None else f" at {rate:g} requests/s"
-        return _undecided(promise, f"no {phase} round{at} that counts")
-    ratios = [[r.load.error_ratio for r in rounds] for rounds in (first, second)]
-    means = [sum(side) / len(side) for side in ratios]
-    change = means[1] / means[0] - 1 if means[0] else None
-    if promise.kind == "change":
-        if change is None:
-            return _undecided(promise, "the baseline had no errors, so no change of them can be stated", *means)
-        changes = [b / a - 1 for a, b in zip(*ratios, strict=False) if a]
-        interval = Estimate(change, min(changes), max(changes))
+        return verdict_of(promise, "inconclusive", f"no {phase} round{at} that counts")
+    old, new = error_bounds(first), error_bounds(second)
+    requests = sum(r.load.requests for r in second)
+    if promise.kind == "level":
+        interval = new
+    elif old.lo > 0:
+        interval = Estimate(new.value / old.value - 1, new.lo / old.hi - 1, new.hi / old.lo - 1)
     else:
-        interval = Estimate(means[1], min(ratios[1]), max(ratios[1]))
-    reason = f"{len(second)} {phase} round{'s' if len(second) > 1 else ''} of each arm"
-    return _verdict(promise, means[0], means[1], change, interval, decide(promise, interval), reason)
+        why = "the baseline had too few errors, so no change of them can be stated"
+        return verdict_of(promise, "inconclusive", why, before=old.value, after=new.value)
+    return verdict_of(
+        promise,
+        decide(promise, interval),
+        f"{len(second)} {phase} round{'s' if len(second) > 1 else ''} of each side, {requests:,} requests",
+        before=old.value,
+        after=new.value,
+        interval=interval,
+        n=requests,
+        next_step=_requests_needed(new, promise.limit, requests) if promise.kind == "level" else "",
+    )
+
+
+def error_bounds(rounds: list[Round], request: str | None = None, confidence: float = 0.95) -> Estimate:
+    """Share of errors in the rounds with its bounds, of one kind of request or of all."""
+    if request is None:
+        counts = [(t.errors, t.requests) for r in rounds for t in r.load.timeline]
+        counts = counts or [(sum(r.load.errors.values()), r.load.requests) for r in rounds]
+        wide = statistics.dispersion([k for k, _ in counts], [n for _, n in counts])
+        events, trials = sum(sum(r.load.errors.values()) for r in rounds), sum(r.load.requests for r in rounds)
+    else:
+        named = [r.load.per_request[request] for r in rounds if request in r.load.per_request]
+        wide = statistics.dispersion([t.errors for t in named], [t.requests for t in named])
+        events, trials = sum(t.errors for t in named), sum(t.requests for t in named)
+    return statistics.binomial_bounds(events / wide, trials / wide, confidence) if trials else Estimate(0.0, 0.0, 1.0)
+
+
+def _requests_needed(found: Estimate, limit: float, requests: int) -> str:
+    distance = abs(found.value - limit)
+    if not distance:
+        return "no number of requests is likely to decide it: the errors are at the limit"
+    needed = math.ceil(max(found.value, limit) * (2.8 / distance) ** 2)
+    return f"about {max(needed, requests + 100):,} requests at this rate would decide"

@@ -17,6 +17,7 @@ LIMITS: Mapping[str, float] = {
     "WebhookBacklog": 500,
     "WebhookLate": 60,
     "DeadLetters": 0,
+    "AccountEvents": 0,
     "RenderQueueLate": 300,
 }
 _ENOUGH = 50
@@ -83,6 +84,10 @@ def _of_queues(waiting: Queues) -> Iterator[Problem]:
         )
     if (waiting.dead_letters or 0) > LIMITS["DeadLetters"]:
         yield Problem(f"{waiting.dead_letters} WhatsApp messages were given up.", _page("dead-letters"))
+    if (waiting.events or 0) > LIMITS["AccountEvents"]:
+        yield Problem(
+            f"Meta reported {waiting.events} events about the account, a number or a template.", _page("account-events")
+        )
     if (waiting.oldest_render_s or 0) > LIMITS["RenderQueueLate"]:
         yield Problem(f"The oldest render has waited {waiting.oldest_render_s:.0f} s.", _page("render-queue-late"))
 

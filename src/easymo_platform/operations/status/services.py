@@ -49,6 +49,8 @@ class Queues(msgspec.Struct, frozen=True):
     messages_to_send: int | None
     oldest_message_s: float | None
     dead_letters: int | None
+    handoffs: int | None
+    events: int | None
     renders_waiting: int | None
     oldest_render_s: float | None
 
@@ -146,6 +148,8 @@ def queues(pages: Readings) -> Queues:
         messages_to_send=count("webhook_queue_depth", "outbound"),
         oldest_message_s=highest("webhook_queue_age_seconds"),
         dead_letters=count("webhook_queue_depth", "dead_letters"),
+        handoffs=count("webhook_queue_depth", "handoffs"),
+        events=count("webhook_queue_depth", "events"),
         renders_waiting=count("render_queue_depth"),
         oldest_render_s=highest("render_queue_age_seconds"),
     )

@@ -42,7 +42,8 @@ def print_queues(console: Console, waiting: Queues) -> None:
     """Messages and renders."""
     console.print(
         f"messages  {_count(waiting.messages_to_answer)} to answer, {_count(waiting.messages_to_send)} to send, "
-        f"oldest due {_age(waiting.oldest_message_s)}, {_count(waiting.dead_letters)} dead letters"
+        f"oldest due {_age(waiting.oldest_message_s)}, {_count(waiting.dead_letters)} dead letters, "
+        f"{_count(waiting.handoffs)} conversations for a person, {_count(waiting.events)} events of Meta"
     )
     console.print(f"renders   {_count(waiting.renders_waiting)} waiting, oldest {_age(waiting.oldest_render_s)}")
 

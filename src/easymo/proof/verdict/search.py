@@ -1,10 +1,16 @@
-"""Which rate to offer next in the search for an arm's capacity, and when a step counts as held: pure."""
+"""Which rate to offer next in a search for a capacity, and when a step counts as held: pure.
+
+The rate grows until a step fails, then the gap between the highest rate held and the lowest failed is halved. A rate
+has failed when it failed twice: once the gap is closed, its upper end is offered again, and when it holds then, the
+search goes on from there. So one hiccup of the machine costs a step and no verdict.
+"""
 
 import math
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from easymo.load.distribution import add
-from easymo.proof.system.acceptance import Capacity
 from easymo.proof.verdict.measurement import ArmCapacity, CapacityStep, Round
 
 #: A queue that builds up during a step shows as a rising P95: last third against first third of the step. It must
@@ -14,28 +20,43 @@ STATIONARY = 1.5
 STATIONARY_PART = 0.2
 
 
-def next_rate(steps: Sequence[CapacityStep], start_rps: float, limit_rps: float, resolution: float) -> float | None:
-    """Rate of the next step, or None when the search is over: doubling until a step fails, then halving the gap.
+class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a step of the capacity search counts as held, and where the search starts and stops (requests/s)."""
 
-    It is over when the lowest failed rate is at most ``resolution`` times the highest held one.
+    p95_below_ms: float = 500.0
+    errors_below: float = 0.01
+    step_s: float = 3.0
+    start_rps: float = 40.0
+    limit_rps: float = 5000.0
+
+
+def next_rate(
+    steps: Sequence[CapacityStep], start_rps: float, limit_rps: float, resolution: float, growth: float = 2.0
+) -> float | None:
+    """Rate of the next step, or None when the search is over; a held one grows by the factor `growth`.
+
+    It is over when the lowest rate that failed twice is at most `resolution` times the highest held one.
     """
     if not steps:
         return min(start_rps, limit_rps)
     found = bounds(steps)
     if found.failed_rps is None:
-        return None if found.held_rps >= limit_rps else min(found.held_rps * 2, limit_rps)
-    if found.held_rps == 0:
-        return found.failed_rps / 2 if found.failed_rps > 2 else None
+        return None if found.held_rps >= limit_rps else min(float(round(found.held_rps * growth)), limit_rps)
+    if found.held_rps == 0 and found.failed_rps > 1:
+        return found.failed_rps / 2
     between = float(round(math.sqrt(found.held_rps * found.failed_rps)))
     close = found.failed_rps <= found.held_rps * resolution
-    return None if close or not found.held_rps < between < found.failed_rps else between
+    if not close and found.held_rps < between < found.failed_rps:
+        return between
+    return found.failed_rps if _failures(steps, found.failed_rps) < 2 else None
 
 
 def bounds(steps: Sequence[CapacityStep]) -> ArmCapacity:
-    """Highest held rate below every failed one, and the lowest failed one."""
-    failed = min((step.rate_rps for step in steps if not step.held), default=None)
-    held = max((s.rate_rps for s in steps if s.held and (failed is None or s.rate_rps < failed)), default=0.0)
-    return ArmCapacity(held_rps=held, failed_rps=failed, steps=list(steps))
+    """The lowest rate that failed and did not hold at another try, and the highest held one below it."""
+    held = {step.rate_rps for step in steps if step.held}
+    failed = min((step.rate_rps for step in steps if not step.held and step.rate_rps not in held), default=None)
+    highest = max((rate for rate in held if failed is None or rate < failed), default=0.0)
+    return ArmCapacity(held_rps=highest, failed_rps=failed, steps=list(steps))
 
 
 def judge_step(round_: Round, limits: Capacity) -> CapacityStep:
@@ -51,6 +72,10 @@ def judge_step(round_: Round, limits: Capacity) -> CapacityStep:
     elif round_.load.void:
         why = round_.load.void
     return CapacityStep(rate_rps=round_.rate_rps, held=not why, why=why, p95_ms=p95, error_ratio=errors)
+
+
+def _failures(steps: Sequence[CapacityStep], rate_rps: float) -> int:
+    return sum(step.rate_rps == rate_rps and not step.held for step in steps)
 
 
 def _growth(round_: Round, tolerated_ms: float) -> str:
