@@ -10,11 +10,11 @@ ROOT = Path(__file__).parents[2]
 CEILINGS = {
     "easymo/cache": 4100,
     "easymo/indexes": 5800,
-    "easymo/hpa": 2900,
+    "easymo/hpa": 3650,
     "easymo/load": 2600,
     "easymo/proof": 6200,
     "easymo/embedded": 750,
-    "easymo/cli": 1750,
+    "easymo/cli": 1800,
     "easymo/trace + easymo/chart": 600,
     "easymo_platform": 8850,
 }
