@@ -64,14 +64,14 @@ def lengths_of(acceptance: Acceptance, mode: Mode, budget_s: float | None = None
             most_pairs=min(load.pairs, 3),
             aa_pairs=0,
             cold_pairs=0,
-            round_s=min(load.round_s, 1.5),
+            round_s=min(load.round_s, 1.2),
             step_s=1.0,
             searches=1,
-            stress_s=1.0,
+            stress_s=0.8,
             stress_rounds=1,
-            apply_s=2.5,
+            apply_s=2.0,
             warm_s=1.0,
-            resolution=1.5,
+            resolution=2.0,
         )
     full = mode == "full"
     lengths = Lengths(
