@@ -90,7 +90,8 @@ class Player:
         """
         until = time.monotonic() + WARM_WITHIN_S
         while True:
-            rounds = [await self.play(side, "warm", rate_rps, seconds) for side in sides]
+            seed = 40_000 + self._played  # the same requests on every side
+            rounds = [await self.play(side, "warm", rate_rps, seconds, seed=seed) for side in sides]
             if all(map(settled, rounds)) or time.monotonic() > until:
                 break
         for side, round_ in zip(sides, rounds, strict=True):
