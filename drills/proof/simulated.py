@@ -34,12 +34,12 @@ class Finding(Struct, frozen=True):
 
 def at_most(asked: str, happened: int, trials: int, share: float) -> Finding:
     """A line that holds when it happened in at most this share of the trials."""
-    return Finding(asked, happened, trials, f"≤ {share:.0%}", happened <= share * trials)
+    return Finding(asked, happened, trials, f"≤ {share:.0%}", happened <= round(share * trials, 6))
 
 
 def at_least(asked: str, happened: int, trials: int, share: float) -> Finding:
     """A line that holds when it happened in at least this share of the trials."""
-    return Finding(asked, happened, trials, f"≥ {share:.0%}", happened >= share * trials)
+    return Finding(asked, happened, trials, f"≥ {share:.0%}", happened >= round(share * trials, 6))
 
 
 def promise(identity: str, metric: str = "latency_p50", **bounds: float) -> Promise:

@@ -107,7 +107,8 @@ class Judge:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.name() == name and any(mark in word for word in process.cmdline()):
+                # A server may show its address in place of its command; its folder it works in.
+                if process.name() == name and any(mark in word for word in [*process.cmdline(), process.cwd()]):
                     found.append(process)
         return min(found, key=lambda process: process.create_time())
 

@@ -26,7 +26,7 @@ from easymo.proof.system.cache_reads import Reads
 from easymo.proof.system.template import clone, fill_template, row_counts
 from easymo.proof.system.testbed import Testbed, open_testbed
 from easymo.proof.system.treatments import index_definitions, schema_of
-from easymo.proof.system.write_cost import UpdateCounters, read_counters
+from easymo.proof.system.write_cost import UpdateCounters, checkpoint, read_counters
 from easymo.proof.verdict.file import Applied, BreakEven, HitRate, Mode, Rollback
 from easymo.proof.verdict.judge import Verdict, judge
 from easymo.proof.verdict.measurement import Measurements
@@ -173,6 +173,7 @@ class Experiment:
         lengths, ends = self._lengths, [arms[0], arms[-1]]
         played = Match(player, arms, lengths.rules(self.findings.rate_rps))
         with progress.step(match.WARM):
+            await checkpoint(arms[0].database_url)
             await played.warm_alike()
         with progress.step(match.ITSELF):
             await played.against_itself()
