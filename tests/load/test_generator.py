@@ -111,7 +111,7 @@ async def test_idle_connections_are_used_again_and_only_few_of_them() -> None:
     async with serving(always_ok) as (target, log):
         result = await run(plan(target, 100, 1.0))
     assert (result.statuses, result.errors) == ({"2xx": 100}, {})
-    assert log.connections == 8
+    assert log.connections <= 8
 
 
 async def test_a_server_that_goes_away_in_mid_run_makes_errors_and_no_crash() -> None:

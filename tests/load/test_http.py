@@ -66,7 +66,7 @@ async def test_the_answer_to_head_has_no_body_whatever_its_length_says() -> None
     async with serving(replying(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")) as (target, log):
         result = await load(target, "HEAD")
     assert (result.statuses, result.errors) == ({"2xx": REQUESTS}, {})
-    assert log.connections == 8
+    assert log.connections <= 8
 
 
 async def test_a_connection_that_the_server_closes_is_replaced_without_an_error() -> None:

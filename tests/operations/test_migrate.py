@@ -97,7 +97,7 @@ async def test_migrate_after_apply_checks_the_indexes_and_only_records(
     before = await snapshot(connection)
     assert await migrate(database_url) == [INDEXES.name]
     assert difference(before, await snapshot(connection)) == []
-    assert (await connection.fetch(HISTORY))[-1]["version"] == "20251129000000"
+    assert "20251129000000" in {row["version"] for row in await connection.fetch(HISTORY)}
 
 
 async def test_index_that_is_not_the_declared_one_stops_migrate_and_nothing_is_recorded(
