@@ -8,7 +8,7 @@ AUDIT  ?= .venv-audit
 SITE   ?= .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench-advise bench-cache bench-hpa bench-ingest bench-load bench-render build campaigns chaos clean demo-judge docs docs-site drill evidence format help install judge-rounds lint lock mutants prove prove-twice rolling size soak storm test test-bare test-fast test-floors test-postgres up
+.PHONY: picture audit bench-advise bench-cache bench-hpa bench-ingest bench-load bench-render build campaigns chaos clean demo-judge docs docs-site drill evidence format help install judge-rounds lint lock mutants prove prove-twice rolling size soak storm test test-bare test-fast test-floors test-postgres up
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ docs: install ## fill README.md and docs/performance.md from the accepted verdic
 	$(BIN)/python -m tests.repo.reference
 	$(BIN)/python -m tests.repo.command_reference
 	$(BIN)/python -m tests.hpa.documents
+
+picture: install ## the first screen of the accepted report, for the README (docs/images/report.png)
+	$(BIN)/python -m drills.picture
 
 docs-site: $(SITE)/.ready ## all of docs/ as a searchable site in build/site; a dead link fails
 	$(SITE)/bin/python -m sphinx -W --keep-going -q -b html docs build/site

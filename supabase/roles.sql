@@ -49,7 +49,7 @@ grant usage on schema public to easymo_service;
 -- Calls are its own; of messages it counts how many came when, and nothing about what they say.
 grant select, insert, update on voice_calls, voice_segments to easymo_voice_bridge;
 grant insert on call_consents to easymo_voice_bridge;
-grant select (phone_number) on opt_outs to easymo_voice_bridge;
+grant select (phone_number, ended_at) on opt_outs to easymo_voice_bridge;
 grant insert, select (id, provider_call_sid, sequence_number) on call_events to easymo_voice_bridge;
 grant select (id, phone_number, status, created_at) on users to easymo_voice_bridge;
 grant select (created_at) on whatsapp_messages to easymo_voice_bridge;
@@ -64,7 +64,7 @@ grant select, insert, update on render_jobs, render_scenes to easymo_video_orche
 grant select, insert, update on whatsapp_messages, whatsapp_conversations, webhook_dlq to easymo_whatsapp_webhook;
 grant insert, select (received_at) on webhook_deliveries to easymo_whatsapp_webhook;
 grant select, insert, update on webhook_events, handoffs to easymo_whatsapp_webhook;
-grant select, insert, delete on opt_outs to easymo_whatsapp_webhook;
+grant select, insert, update on opt_outs to easymo_whatsapp_webhook;
 grant select (id, phone_number, whatsapp_id), insert (id, phone_number, whatsapp_id), update (phone_number) on users
   to easymo_whatsapp_webhook;
 
@@ -73,6 +73,6 @@ grant select, insert, update on agent_sessions, agent_leads to easymo_agent_core
 grant select, insert on agent_messages to easymo_agent_core;
 grant insert on agent_tool_events to easymo_agent_core;
 grant select (id, phone_number) on users to easymo_agent_core;
-grant select (phone_number), insert on opt_outs to easymo_agent_core;
+grant select, insert, update on opt_outs to easymo_agent_core;
 grant insert, select (transaction_ref, amount, currency, status, idempotency_key, user_id, metadata) on transactions
   to easymo_agent_core;

@@ -9,11 +9,12 @@ alter table users add constraint users_reachable check (phone_number is not null
 -- A message of a person opens the 24-hour window when it comes, whether it is answered or not.
 alter table whatsapp_conversations alter column last_inbound_at set default '-infinity';
 
--- Who said STOP, to whichever service: nothing but answers reaches them until they say START.
+-- Who said STOP, to whichever service: nothing but answers reaches them until they say START, which sets ended_at.
 create table opt_outs (
   phone_number text primary key,
   source text not null,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  ended_at timestamptz
 );
 
 -- Conversations that a person of the team takes over; the agent is silent meanwhile.

@@ -29,8 +29,10 @@ async def rows(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     await connection.execute("create table row (id int primary key, name text)")
     await connection.execute("insert into row values (1, 'old')")
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def name_in(rows: asyncpg.Connection) -> Any:
@@ -94,8 +96,10 @@ class TestSync:
     @pytest.fixture
     def front(self) -> Iterator[Cache]:
         front = Cache("memory://")
-        yield front
-        front.close()
+        try:
+            yield front
+        finally:
+            front.close()
 
     async def test_a_session_of_sqlalchemy(self, front: Cache, rows: asyncpg.Connection, database_url: str) -> None:
         engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url))

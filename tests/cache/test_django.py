@@ -29,8 +29,10 @@ from easymo.cache.django import Backend
 def cache(request: pytest.FixtureRequest, namespace: str) -> Iterator[Any]:
     url = request.getfixturevalue("valkey").url if request.param == "valkey" else "memory://"
     backend = Backend(url, {"OPTIONS": {"namespace": namespace, "timeout": 1.0}, "TIMEOUT": 300})
-    yield backend
-    backend.cache.close()
+    try:
+        yield backend
+    finally:
+        backend.cache.close()
 
 
 def test_values_come_back(cache: Any) -> None:

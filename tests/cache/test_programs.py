@@ -226,8 +226,10 @@ class TestSync:
     @pytest.fixture
     def cache(self, url: str, namespace: str) -> Iterator[Cache]:
         cache = Cache(url, namespace=namespace, timeout=1.0)
-        yield cache
-        cache.close()
+        try:
+            yield cache
+        finally:
+            cache.close()
 
     def test_it_has_the_methods_of_the_service(self, cache: Cache) -> None:
         calls: list[int] = []

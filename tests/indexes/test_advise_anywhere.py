@@ -40,8 +40,10 @@ def built(advice: Advice) -> list[str]:
 @pytest.fixture
 async def plain(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     plain = await asyncpg.connect(database_url, statement_cache_size=0)
-    yield plain
-    await plain.close()
+    try:
+        yield plain
+    finally:
+        await plain.close()
 
 
 async def test_tables_of_one_name_in_two_schemas_are_two_tables(

@@ -34,7 +34,7 @@ async def run(*arguments: str) -> int:
 async def test_queue_shows_depth_age_and_causes(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("queue") == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert words == "to answer 0 to send 0 oldest due - dead letters 0"
+    assert words == "to answer 0 to send 0 oldest due - for a person 0 conversations, 0 events of Meta dead letters 0"
     await database.execute(LETTER)
     await database.execute(
         "insert into whatsapp_messages (direction, from_number, to_number, message_type, created_at) "

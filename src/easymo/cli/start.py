@@ -35,6 +35,8 @@ COMMANDS = {
 
 def main() -> None:
     """Run the command line; a package that is not installed is answered with how to install it."""
+    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     name = next(iter(sys.argv[1:]), "--help")
     if name in ("--help", "-h"):
         sys.stdout.write(root_help())
@@ -50,8 +52,6 @@ def main() -> None:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         sys.stderr.write(f"easymo: there is no command {name!r}.{hint} `easymo --help` lists them.\n")
         sys.exit(2)
-    # Started in the background of a script a command inherits an ignored SIGINT; Ctrl-C is its documented end.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _run("" if completing else name)
     except ModuleNotFoundError as error:

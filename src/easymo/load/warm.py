@@ -54,7 +54,8 @@ def _in_a_fork(line: bytes) -> bytes:
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    return answer or msgspec.json.encode(Answer(exit_code=code, said="it ended without a result"))
+    said = f"it ended with exit code {code}" if code else "it ended without a result"
+    return answer or msgspec.json.encode(Answer(exit_code=code, said=said))
 
 
 def _carry_out(line: bytes, writing: int) -> None:

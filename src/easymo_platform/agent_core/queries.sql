@@ -127,10 +127,11 @@ limit 1;
 
 -- name: wants_nothing(phone_number)$
 -- Who said STOP, to whichever service.
-select exists (select from opt_outs where phone_number = :phone_number) as opted_out;
+select exists (select from opt_outs where phone_number = :phone_number and ended_at is null) as opted_out;
 
 -- name: opt_out(phone_number)!
-insert into opt_outs (phone_number, source) values (:phone_number, 'agent') on conflict do nothing;
+insert into opt_outs (phone_number, source) values (:phone_number, 'agent')
+on conflict (phone_number) do update set ended_at = null;
 
 -- name: insert_tool_event(tenant_id, subject, tool, payload)!
 insert into agent_tool_events (tenant_id, subject, tool, payload) values (:tenant_id, :subject, :tool, :payload);

@@ -109,7 +109,7 @@ insert into voice_calls (id, user_id, provider, provider_call_sid, direction, fr
   agent_profile, channel, topic, consent_required, metadata)
 select :call_id, (select id from users where phone_number = :to_number), 'simulated', :provider_call_sid, 'outbound',
   :from_number, :to_number, 'pending', :agent_profile, 'voice', :topic, :consent_required, :metadata
-where not exists (select from opt_outs where phone_number = :to_number)
+where not exists (select from opt_outs where phone_number = :to_number and ended_at is null)
 on conflict do nothing
 returning id, user_id, to_number;
 

@@ -205,7 +205,7 @@ left join whatsapp_conversations c on c.phone_number = n.to_number
 where m.id = claimed.id and n.id = m.id
 returning m.id, m.wamid, m.from_number, m.to_number, m.phone_number_id, m.message_type, m.body, m.payload, m.attempts,
   m.next_attempt_at, m.created_at, c.last_inbound_at,
-  exists (select from opt_outs o where o.phone_number = n.to_number) as opted_out;
+  exists (select from opt_outs o where o.phone_number = n.to_number and o.ended_at is null) as opted_out;
 
 -- name: conversation(phone_number)^
 -- A person is a user by number or, without one, by Meta's id; one that we did not know becomes a user.
@@ -251,9 +251,10 @@ with finished as (
 ), out as (
   insert into opt_outs (phone_number, source)
   select f.from_number, 'whatsapp' from finished f where :opting::text = 'out'
-  on conflict do nothing
+  on conflict (phone_number) do update set ended_at = null
 ), back as (
-  delete from opt_outs o using finished f where o.phone_number = f.from_number and :opting::text = 'in'
+  update opt_outs o set ended_at = now() from finished f
+  where o.phone_number = f.from_number and o.ended_at is null and :opting::text = 'in'
 ), handed_over as (
   insert into handoffs (phone_number, reason)
   select f.from_number, :reason::text from finished f where :reason::text <> ''
@@ -273,7 +274,7 @@ where wamid = :wamid and from_number = :from_number and direction = 'inbound';
 -- A message of our own: nothing to somebody who wants none, no free text beyond the 24-hour window. `answers`: it is part of a
 -- conversation that a person of the team has taken over. Nothing is queued when the id was used before.
 with reach as (
-  select c.last_inbound_at, not :answers and exists (select from opt_outs o where o.phone_number = p.number) as opted_out
+  select c.last_inbound_at, not :answers and exists (select from opt_outs o where o.phone_number = p.number and o.ended_at is null) as opted_out
   from (select :to_number::text as number) p
   left join whatsapp_conversations c on c.phone_number = p.number
 ), queued as (
