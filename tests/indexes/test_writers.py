@@ -31,6 +31,7 @@ async def test_no_write_waits_longer_than_the_lock_timeout(database_url: str, de
     assert result["rollback"]["max_ms"] < longest_ms + NOISE_MS
 
 
+@pytest.mark.alone
 async def test_writes_do_not_queue_behind_a_build_that_waits_for_a_transaction(
     database_url: str, declared: list[Declared]
 ) -> None:
