@@ -94,7 +94,8 @@ async def test_a_slower_deployment_breaks_what_nobody_had_to_promise(scenario: s
     logs = [log.paths for _, log in servers]
     assert all(path.startswith("/page/") for path in logs[0] + logs[1]), "only the scenario was sent, each to its own"
     assert set(logs[2]) == {"/price/"}
-    assert set(logs[0]) == set(logs[1]), "both got the same requests"
+    # Before the rounds each is asked one request after the other for some seconds: the slower one fewer of them.
+    assert set(logs[1]) <= set(logs[0]), "both got the same requests"
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Nothing was started, changed or taken back" in report
     assert "Taken back" not in report
