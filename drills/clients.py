@@ -124,7 +124,13 @@ class Clients:
 
     async def _message(self, http: httpx.AsyncClient, wamid: str) -> int:
         sender = keys.phone_number(self._rng.randrange(1000)).removeprefix("+")
-        body = {"from": sender, "id": wamid, "timestamp": "1772616600", "type": "text", "text": {"body": "Muraho"}}
+        body = {
+            "from": sender,
+            "id": wamid,
+            "timestamp": str(int(time.time())),
+            "type": "text",
+            "text": {"body": "Muraho"},
+        }
         metadata = {"display_phone_number": "250700000999", "phone_number_id": "104857600000999"}
         value = {"messaging_product": "whatsapp", "metadata": metadata, "messages": [body]}
         entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}

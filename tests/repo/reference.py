@@ -59,6 +59,7 @@ def signature(value: object) -> str:
         text = str(inspect.signature(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
+    text = re.sub(r"<object object at 0x[0-9a-f]+>", "...", text)
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])|~", "", text)
 
 

@@ -33,5 +33,5 @@ async def test_depth_age_and_dead_letters_are_told_without_a_worker(
     assert 90 <= age_s < 600
     assert figures == {
         f'webhook_queue_depth{{queue="{queue}",service="whatsapp-webhook"}}': depth
-        for queue, depth in (("inbound", 2), ("outbound", 1), ("dead_letters", 1))
+        for queue, depth in (("inbound", 2), ("outbound", 1), ("dead_letters", 1), ("handoffs", 0), ("events", 0))
     }
