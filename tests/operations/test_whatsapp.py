@@ -46,6 +46,7 @@ async def test_queue_shows_depth_age_and_causes(database: Database, capsys: pyte
         ["to", "answer", "1"],
         ["to", "send", "0"],
         ["oldest", "due", "90", "s"],
+        ["for", "a", "person", "0", "conversations,", "0", "events", "of", "Meta"],
         ["dead", "letters", "1", "timeout:", "1"],
     ]
 

@@ -95,13 +95,13 @@ def test_sigint_that_a_background_script_ignores_is_itself_again(tmp_path: Path)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("module", ["easymo_platform", "easymo"])
-def test_a_command_that_is_started_in_the_background_still_ends_on_sigint(module: str) -> None:
+@pytest.mark.parametrize(("module", "command"), [("easymo_platform", "status"), ("easymo", "cache")])
+def test_a_command_that_is_started_in_the_background_still_ends_on_sigint(module: str, command: str) -> None:
     """`status --watch` and `easymo load --live` end on Ctrl-C, and say so."""
     code = (
         "import runpy, signal, sys\n"
         "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
-        f"sys.argv = ['{module}', '--help']\n"
+        f"sys.argv = ['{module}', {command!r}, '--help']\n"
         "try:\n"
         f"    runpy.run_module('{module}', run_name='__main__')\n"
         "except SystemExit:\n"
