@@ -52,7 +52,7 @@ def litestar_app(cache: CacheService, loader: Loader, strategy: Strategy, public
             cache, strategy(limit), loader, request, public=public, background_safe=True
         )
 
-    return Litestar([calls], plugins=[in_litestar.CachePlugin(cache)])
+    return Litestar([calls], plugins=[in_litestar.CachePlugin(cache)], logging_config=None)
 
 
 @pytest.fixture(params=[litestar_app, fastapi_app], ids=["litestar", "fastapi"])

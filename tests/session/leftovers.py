@@ -50,7 +50,12 @@ def nothing_left(left_behind: LeftBehind) -> Iterator[None]:
 
 
 def _survivors(before: set[threading.Thread], mark: str) -> list[str]:
-    threads = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in before]
+    threads = [
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        # Litestar's default logging starts a daemon thread with each application and has nothing to end it.
+        if thread not in before and not (thread.daemon and thread.name.endswith("(_monitor)"))
+    ]
     tasks = [one for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()]
     return threads + [f"task {task.get_name()}: {task.get_coro()}" for task in tasks] + _processes(mark)
 
